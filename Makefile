@@ -1,0 +1,130 @@
+# Everything a person does with the factory. `make` alone says what there is.
+-include .env
+export
+PYTHON ?= python3.11
+BIN := .venv/bin
+UV := UV_FIND_LINKS="$(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))" $(BIN)/uv
+MODEL ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help env run up stop clean status check adopt test test-formats test-e2e lint format lock schema bench-parse bench-runtimes bench-steps proto test-conformance bench-serving bench-endurance image-serving
+
+help:  ## Say what there is
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.venv/pip:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.8
+	@touch $@
+
+.venv/run: requirements.txt | .venv/pip
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/run
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
+
+env: .venv/run  ## Make the environment from the locked requirements
+
+run: .venv/run  ## Start the embedded stack and run the whole life of MODEL (default: churn)
+	@$(BIN)/python -m include.local run $(or $(MODEL),churn)
+
+up: .venv/run  ## Start the embedded stack and leave it running
+	@$(BIN)/python -m include.local up
+
+stop:  ## Stop the embedded stack; what it knows is kept
+	@test ! -x $(BIN)/python || $(BIN)/python -m include.local stop
+
+status: .venv/run  ## Say what runs
+	@$(BIN)/python -m include.local status
+
+clean: stop  ## Stop, and forget runs, models and logs
+	rm -rf .factory
+
+check: .venv/run  ## Hold specs against their data and platform (MODEL=name for one)
+	@$(BIN)/python -m include.steps.check $(MODEL)
+
+adopt: .venv/run  ## Register a model that was trained elsewhere (MODEL=name FROM=file MANIFEST=file, ROWS=csv)
+	@$(BIN)/python -m include.steps.adopt $(MODEL) --from "$(FROM)" --manifest "$(MANIFEST)" $(if $(ROWS),--rows "$(ROWS)")
+
+test: .venv/dev  ## Run the linters, the unit and the integration tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2
+
+.venv-formats/ready: requirements-formats.txt .venv/dev
+	$(PYTHON) -m venv --clear --without-pip .venv-formats
+	$(UV) pip install --quiet --python .venv-formats/bin/python --require-hashes -r requirements-formats.txt
+	echo "$(CURDIR)/.venv/lib/python3.11/site-packages" > .venv-formats/lib/python3.11/site-packages/main.pth
+	@touch $@
+
+test-formats: .venv-formats/ready  ## Run the tests of TorchScript and TensorFlow, in an environment above the main one
+	.venv-formats/bin/python -m pytest tests/formats
+
+test-e2e: .venv/dev  ## Run the whole life and the Airflow UI in a browser
+	$(BIN)/pytest tests/e2e --timeout=1800
+
+image-serving:  ## Build the model server's image (IMAGE=name:tag, OPTIONS=further options of docker build)
+	DOCKER_BUILDKIT=1 docker build -f docker/serving/Dockerfile -t $(or $(IMAGE),model-factory/serving:latest) \
+		--build-arg REVISION=$$(git rev-parse --short HEAD) $(OPTIONS) .
+
+test-load: .venv/dev  ## Kill workers, servers and stores under full load, and count what it cost
+	$(BIN)/pytest tests/load --timeout=300
+
+format: .venv/dev  ## Format and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: | .venv/pip  ## Compile requirements*.in into locks with hashes
+	$(BIN)/uv pip compile --generate-hashes --python-version 3.11 --quiet requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --generate-hashes --python-version 3.11 --quiet requirements-dev.in -o requirements-dev.txt
+	@for name in $(CONFORMANCE); do $(BIN)/uv pip compile --generate-hashes --python-version 3.11 --quiet \
+		--custom-compile-command "make lock" tests/conformance/$$name.in -o tests/conformance/$$name.txt || exit 1; done
+	$(UV) pip compile --generate-hashes --python-version 3.11 --quiet -c requirements.txt requirements-formats.in -o requirements-formats.txt
+	for peer in mlserver bentoml; do \
+		$(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
+			benchmarks/serving/peers/$$peer.in -o benchmarks/serving/peers/$$peer.txt || exit; done
+	$(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
+		--excludes docker/serving/excludes.txt docker/serving/requirements.in -o docker/serving/requirements.txt
+
+bench-parse: .venv/run  ## Measure what 200 models cost Airflow's parsing
+	$(BIN)/python -m benchmarks.dag_parse
+
+bench-runtimes: .venv/run  ## Measure what a prediction costs in each runtime
+	$(BIN)/python -m benchmarks.runtimes
+
+bench-steps: .venv/run  ## Measure how long each step takes to start
+	$(BIN)/python -m benchmarks.step_startup
+
+bench-log: .venv/dev  ## Measure what the prediction log costs, and how far it lags (OPTIONS=--help)
+	$(BIN)/python -m benchmarks.prediction_log $(OPTIONS)
+
+.venv-bench-%/ready: benchmarks/serving/peers/%.txt | .venv/pip
+	$(UV) venv --quiet --clear --python $(PYTHON) .venv-bench-$*
+	$(UV) pip install --quiet --compile-bytecode --python .venv-bench-$*/bin/python --require-hashes -r $<
+	@touch $@
+
+bench-serving: .venv/run .venv-bench-mlserver/ready .venv-bench-bentoml/ready  ## Measure the model server beside its peers (OPTIONS=--help)
+	$(BIN)/python -m benchmarks.serving $(OPTIONS)
+
+bench-endurance: .venv/run  ## Keep the model server under full load for MINUTES (default: 10)
+	$(BIN)/python -m benchmarks.serving.endurance --minutes $(or $(MINUTES),10)
+
+schema: .venv/run  ## Write the JSON schema of the spec and docs/reference.md
+	$(BIN)/python -m include.specs.schema
+
+proto: .venv/dev  ## Make the gRPC code from the .proto files
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. include/serving/rpc/*.proto
+
+CONFORMANCE := clients mlserver schemathesis
+
+.venv/conformance/%/done: tests/conformance/%.txt | .venv/pip
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv/conformance/$*
+	$(BIN)/uv pip install --quiet --python .venv/conformance/$*/bin/python --require-hashes -r tests/conformance/$*.txt
+	@touch $@
+
+test-conformance: .venv/dev $(CONFORMANCE:%=.venv/conformance/%/done)  ## Let the clients of others ask the model server
+	$(BIN)/python -m tests.conformance.run

@@ -1,0 +1,1 @@
+"""Search, ensembling, calibration: from training rows to a candidate."""

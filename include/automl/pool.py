@@ -1,0 +1,128 @@
+"""Worker processes that can be ended at any moment: what makes a wall-clock budget hard."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from include.automl.worker import Failed, Refit, Setup, Validate, serve
+
+PRELOAD = [
+    "include.automl.worker",
+    "include.features.plan",
+    "include.evaluation.metrics",
+    "threadpoolctl",
+    "pyarrow.parquet",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.model_selection",
+    "sklearn.pipeline",
+    "xgboost",
+    "skops.io",
+]
+"""Imported once by the server that workers are forked from, so that a new worker starts at once."""
+
+
+@dataclass(eq=False)
+class Worker:
+    """One process, and what it is working on."""
+
+    process: Any
+    connection: Connection
+    work: Validate | Refit | None = None
+
+
+def warm_up() -> None:
+    """Start the server that workers are forked from, without waiting for its imports."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin would starve the trials beside them
+    forkserver.set_forkserver_preload(PRELOAD)
+    forkserver.ensure_running()
+
+
+class Pool:
+    """Processes that work for one search; a dead one costs only the work that it had, and is replaced."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._start_method = multiprocessing.get_context("forkserver")
+        self._workers: list[Worker] = []
+
+    def submit(self, work: Validate | Refit) -> None:
+        """Give ``work`` to an idle worker, or to a new one."""
+        for worker in [worker for worker in self._workers if worker.work is None]:
+            try:
+                worker.connection.send(work)
+            except OSError:  # it died while it was idle
+                self._workers.remove(worker)
+                continue
+            worker.work = work
+            return
+        worker = self._start()
+        worker.work = work
+        worker.connection.send(work)
+
+    @property
+    def busy(self) -> int:
+        """Number of workers that are at work."""
+        return sum(worker.work is not None for worker in self._workers)
+
+    def reports(self, timeout: float | None) -> list[tuple[Worker, Any]]:
+        """Wait for reports; return (worker, report) pairs, none when ``timeout`` seconds have passed.
+
+        A worker that died reports `Failed` and is forgotten.
+        """
+        by_handle: dict[Any, Worker] = {}
+        for worker in self._workers:
+            if worker.work is not None:
+                by_handle[worker.connection] = by_handle[worker.process.sentinel] = worker
+        ready = wait(list(by_handle), None if timeout is None else max(timeout, 0.0))
+        return [(worker, self._receive(worker)) for worker in dict.fromkeys(by_handle[handle] for handle in ready)]
+
+    def answer(self, worker: Worker, go_on: bool) -> None:
+        """Tell a worker that reported a fold whether to go on; if not, it is idle."""
+        with suppress(OSError):  # it died meanwhile: the next reports say so
+            worker.connection.send(go_on)
+        if not go_on:
+            worker.work = None
+
+    def cancel(self) -> list[Validate | Refit]:
+        """End every worker at once, whatever it is doing; return the work that is lost."""
+        lost = [worker.work for worker in self._workers if worker.work is not None]
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join()
+            worker.connection.close()
+        self._workers.clear()
+        return lost
+
+    def _start(self) -> Worker:
+        ours, theirs = self._start_method.Pipe()
+        process = self._start_method.Process(target=serve, args=(theirs, self._setup), daemon=True)
+        process.start()
+        theirs.close()
+        worker = Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    def _receive(self, worker: Worker) -> Any:
+        try:
+            if worker.connection.poll():
+                return worker.connection.recv()
+        except (EOFError, OSError):
+            pass
+        worker.process.join()
+        code = worker.process.exitcode
+        self._workers.remove(worker)
+        return Failed(f"its process died ({_reason(code)})")
+
+
+def _reason(code: int | None) -> str:
+    if code == -9:
+        return "killed; was the memory used up?"
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"

@@ -1,0 +1,278 @@
+"""The trials of a search in Optuna's storage: what to try next, what was found, what was spent."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from filelock import FileLock
+
+from include.automl.bench import Configuration, Objective
+from include.automl.families import Family, find_family
+from include.specs.training import Task
+
+if TYPE_CHECKING:
+    import optuna
+
+State = Literal["done", "pruned", "failed", "cancelled", "interrupted"]
+STARTUP = 8
+"""Trials before the median may prune and the sampler leaves random search."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trial, as the leaderboard shows it.
+
+    Attributes:
+        number: its number in the study.
+        configuration: what was tried.
+        state: done; pruned (worse than the median on the same folds); failed; cancelled (at the deadline);
+            interrupted (the search was killed, and tries it again).
+        scores: score of each finished fold.
+        fit_seconds: seconds of all fits.
+        refit_seconds: what a refit on all rows is reckoned to take.
+        started: seconds since the epoch.
+        ended: likewise.
+        reason: why it failed.
+    """
+
+    number: int
+    configuration: Configuration
+    state: State
+    scores: tuple[float, ...] = ()
+    fit_seconds: float = 0.0
+    refit_seconds: float = 0.0
+    started: float = 0.0
+    ended: float = 0.0
+    reason: str = ""
+
+    @property
+    def mean(self) -> float | None:
+        """Mean score of the finished folds."""
+        return sum(self.scores) / len(self.scores) if self.scores else None
+
+    @property
+    def std(self) -> float | None:
+        """Standard deviation of the scores over the folds; None for a single fold."""
+        if len(self.scores) < 2 or self.mean is None:
+            return None
+        return float((sum((score - self.mean) ** 2 for score in self.scores) / (len(self.scores) - 1)) ** 0.5)
+
+
+@dataclass
+class Running:
+    """A trial under way."""
+
+    trial: optuna.Trial
+    configuration: Configuration
+    started: float = field(default_factory=time.time)
+    scores: list[float] = field(default_factory=list)
+    fit_seconds: float = 0.0
+    refit_seconds: float = 0.0
+
+
+class Trials:
+    """The trials of one search; another process that opens the same storage and name goes on with them."""
+
+    def __init__(
+        self, storage: str, name: str, task: Task, families: Sequence[str], objective: Objective, seed: int
+    ) -> None:
+        """Open the study ``name``, or make it.
+
+        Args:
+            storage: path of a journal file, or a SQLAlchemy URI.
+            name: of the study; the same name is the same search.
+            task: what is learnt.
+            families: names of the algorithm families to search over.
+            objective: what is optimised.
+            seed: of the sampler.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._task = task
+        self._families = {family: find_family(family) for family in families}
+        self._sign = 1.0 if objective.greater_is_better else -1.0
+        self._study = optuna.create_study(
+            storage=_open(storage), study_name=name, direction="maximize", load_if_exists=True
+        )
+        earlier = len(self._study.get_trials(deepcopy=False))
+        self._study.sampler = _sampler(seed + earlier)  # a search that goes on must not draw again what it drew before
+        self._study.pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_min_trials=4)
+        self._running: dict[int, Running] = {}
+
+    @property
+    def spent(self) -> float:
+        """Seconds of the budget that are used up, by earlier processes too."""
+        return float(self._study.user_attrs.get("spent", 0.0))
+
+    def spend(self, total: float) -> None:
+        """Write down that ``total`` seconds are used up."""
+        self._study.set_user_attr("spent", total)
+
+    def begin(self, first: Sequence[Configuration]) -> None:
+        """Queue the configurations that are tried first, and again, once, those that a killed search was running."""
+        import optuna
+
+        for frozen in self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+            self._study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
+            if not frozen.user_attrs.get("again") and "family" in frozen.params:
+                self._study.enqueue_trial(frozen.params, user_attrs={"again": True})
+        for configuration in first:
+            self._study.enqueue_trial(_flat(configuration), skip_if_exists=True)
+
+    def ask(self) -> tuple[int, Configuration] | Record:
+        """Return the number and the configuration of the next trial; its record where it fails at once.
+
+        A queued configuration may lie outside of its family's space: one of an older version of the code does.
+        """
+        trial = self._study.ask()
+        family = self._families[trial.suggest_categorical("family", tuple(self._families))]
+        try:
+            configuration = Configuration(family.name, family.sample(_Prefixed(trial, family.name), self._task))
+        except Exception as error:
+            self._running[trial.number] = Running(trial, Configuration(family.name, {}))
+            return self.end(trial.number, "failed", f"{type(error).__name__}: {error}")
+        self._running[trial.number] = Running(trial, configuration)
+        return trial.number, configuration
+
+    def report(self, number: int, score: float, fit_seconds: float, refit_seconds: float) -> bool:
+        """Keep the score of a trial's next fold; return whether the trial should be pruned."""
+        running = self._running[number]
+        running.scores.append(score)
+        running.fit_seconds += fit_seconds
+        running.refit_seconds = max(running.refit_seconds, refit_seconds)
+        running.trial.report(self._sign * sum(running.scores) / len(running.scores), len(running.scores))
+        return bool(running.trial.should_prune())
+
+    def end(self, number: int, state: State, reason: str = "") -> Record:
+        """End a trial and return its record."""
+        import optuna
+
+        running = self._running.pop(number)
+        record = Record(
+            number=number,
+            configuration=running.configuration,
+            state=state,
+            scores=tuple(running.scores),
+            fit_seconds=running.fit_seconds,
+            refit_seconds=running.refit_seconds,
+            started=running.started,
+            ended=time.time(),
+            reason=reason,
+        )
+        running.trial.set_user_attr("record", asdict(record))
+        states = {"done": optuna.trial.TrialState.COMPLETE, "pruned": optuna.trial.TrialState.PRUNED}
+        value = None if record.mean is None or state != "done" else self._sign * record.mean
+        self._study.tell(running.trial, value, states.get(state, optuna.trial.TrialState.FAIL))
+        return record
+
+    def furthest(self) -> int | None:
+        """Return the running trial with the most folds scored, the better one of equals; None where none has any."""
+        scored = {number: running.scores for number, running in self._running.items() if running.scores}
+        return max(scored, key=lambda number: (len(scored[number]), self._sign * sum(scored[number])), default=None)
+
+    @property
+    def running(self) -> list[int]:
+        """Numbers of the trials under way."""
+        return list(self._running)
+
+    def records(self) -> list[Record]:
+        """Return every trial that ended, in order of their numbers."""
+        ended = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        return [_record(trial, self._families) for trial in ended]
+
+    def best(self) -> list[Record]:
+        """Return the trials that are done, the best first."""
+        done = [record for record in self.records() if record.state == "done" and record.mean is not None]
+        return sorted(done, key=lambda record: -self._sign * (record.mean or 0.0))
+
+
+@dataclass(frozen=True)
+class _Prefixed:
+    """An Optuna trial in which every name bears its family's: two families may call different things the same."""
+
+    trial: optuna.Trial
+    family: str
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        return float(self.trial.suggest_float(f"{self.family}.{name}", low, high, log=log))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        return int(self.trial.suggest_int(f"{self.family}.{name}", low, high, log=log))
+
+    def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:
+        return self.trial.suggest_categorical(f"{self.family}.{name}", choices)
+
+
+def _flat(configuration: Configuration) -> dict[str, Any]:
+    """Return a configuration as Optuna keeps it."""
+    named = {f"{configuration.family}.{name}": value for name, value in configuration.params.items()}
+    return {"family": configuration.family, **named}
+
+
+def _record(trial: optuna.trial.FrozenTrial, families: Mapping[str, Family]) -> Record:
+    from optuna.trial import TrialState
+
+    kept = trial.user_attrs.get("record")
+    if kept is None or (kept["state"] == "done") != (trial.state == TrialState.COMPLETE):
+        family = trial.params.get("family", next(iter(families)))
+        params = {name.partition(".")[2]: value for name, value in trial.params.items() if name != "family"}
+        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        reason = "the search was killed meanwhile"
+        return Record(trial.number, Configuration(family, params), "interrupted", started=started, reason=reason)
+    return Record(**{**kept, "configuration": Configuration(**kept["configuration"]), "scores": tuple(kept["scores"])})
+
+
+def _sampler(seed: int) -> Any:
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # 'group': a space for each family
+        return optuna.samplers.TPESampler(
+            multivariate=True, group=True, constant_liar=True, n_startup_trials=STARTUP, seed=seed
+        )
+
+
+def _open(storage: str) -> Any:
+    """Return Optuna's storage: SQL for a URI, a journal file for a path."""
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if "://" in storage:
+        return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+    file = Path(storage)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{file}.lock")
+    with lock:
+        _mend(file)
+    return JournalStorage(JournalFileBackend(str(file), lock_obj=_KernelLock(lock)))
+
+
+def _mend(file: Path) -> None:
+    """Cut off the line that a killed process was writing: Optuna refuses a journal that holds half of one."""
+    if not file.exists():
+        return
+    content = file.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with file.open("rb+") as journal:
+            journal.truncate(whole)
+
+
+@dataclass(frozen=True)
+class _KernelLock:
+    """A journal lock that the kernel frees when its holder is killed; Optuna's own would stand for 30 seconds."""
+
+    lock: FileLock
+
+    def acquire(self) -> bool:
+        self.lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self.lock.release()

@@ -1,0 +1,1 @@
+"""Statistics only: design, sequential analysis, bandits; imports nothing of the house."""

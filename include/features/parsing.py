@@ -1,0 +1,143 @@
+"""Read one column as number, boolean, date or text, whatever it was kept as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Type = Literal["number", "boolean", "string", "datetime"]
+
+PARSES = 0.95
+"""Text is read as numbers (or dates) when more than this share of its values parse; the others are missing."""
+_BLANKS = ("", "?", "-", "na", "n/a", "nan", "null", "none")
+_ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s?(?:Z|[+-]\d{2}:?\d{2})?)?"
+_CODE = r"[+-]?0\d+"
+_OTHER_DATE = r"\d{1,2}[/.]\d{1,2}[/.]\d{2,4}.*"
+_TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A column after reading.
+
+    Attributes:
+        type: what a caller sends for it.
+        values: float64, object of bool, object of str, or datetime64[ns, UTC]; missing values as NaN, None or NaT.
+        notes: what was done to it that a person should know.
+        unreadable: why the column cannot be used at all; empty when it can.
+    """
+
+    type: Type
+    values: pd.Series
+    notes: tuple[str, ...] = ()
+    unreadable: str = ""
+
+
+def parse(column: pd.Series, wanted: Type | None = None) -> Parsed:
+    """Return ``column`` read as ``wanted``, or as the type that its values show when nothing is wanted.
+
+    Text is read as numbers, dates (year first) or true/false when nearly all of it is; codes with leading zeros stay
+    text. A column of several types is read as numbers when nearly all values are, else as text.
+    """
+    import pandas as pd
+
+    column = _plain(column)
+    if wanted is not None:
+        return _READERS[wanted](column)
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind in ("boolean", "empty"):
+        return _READERS["boolean" if kind == "boolean" else "string"](column)
+    if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
+        return _as_number(column)
+    if kind in ("datetime64", "datetime", "date"):
+        return _as_datetime(column)
+    if kind != "string" and _nested(column):
+        return Parsed("string", column, unreadable="holds lists or objects, not single values")
+    return _guess(column)
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """Return ``column`` with a plain dtype: categories and pandas' nullable types hide what infer_dtype looks for."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype | pd.StringDtype | pd.PeriodDtype):
+        return column.astype(object).where(column.notna(), None)
+    if isinstance(column.dtype, pd.api.extensions.ExtensionDtype) and not isinstance(column.dtype, pd.DatetimeTZDtype):
+        return pd.Series(column.to_numpy(dtype=object, na_value=None), index=column.index).infer_objects()
+    return column
+
+
+def _nested(column: pd.Series) -> bool:
+    return bool(column.map(lambda value: isinstance(value, list | dict | set | tuple | bytes)).any())
+
+
+def _guess(column: pd.Series) -> Parsed:
+    """Read text, or a mixture of types; each distinct value is looked at once, and counts as often as it occurs."""
+    counts = column.dropna().map(str).str.strip().value_counts()
+    counts = counts[~counts.index.str.lower().isin(_BLANKS)]
+    words, weights = counts.index.to_series(), counts / counts.sum()
+    if words.empty:
+        return Parsed("string", column.astype(object).map(lambda _: None))
+    if words.str.lower().isin(("true", "false")).all():
+        return _as_boolean(column)
+    if not words.str.fullmatch(_CODE).any() and weights[_as_number(words).values.notna()].sum() > PARSES:
+        return _as_number(column)
+    if weights[words.str.fullmatch(_ISO_DATE) & _as_datetime(words).values.notna()].sum() > PARSES:
+        return _as_datetime(column)
+    if weights[words.str.fullmatch(_OTHER_DATE)].sum() > PARSES:
+        note = "looks like dates; they are used as such when written year first (2026-03-31)"
+        return replace(_as_string(column), notes=(note,))
+    return _as_string(column)
+
+
+def _as_number(column: pd.Series) -> Parsed:
+    import numpy as np
+    import pandas as pd
+
+    values = pd.to_numeric(column, errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
+    return Parsed("number", values, _lost(column, values))
+
+
+def _as_boolean(column: pd.Series) -> Parsed:
+    import pandas as pd
+
+    missing = column.isna().tolist()
+    words = (None if gap else str(value).strip().lower() for value, gap in zip(column, missing, strict=True))
+    truths = [None if word is None else _TRUTH.get(word) for word in words]
+    values = pd.Series(truths, index=column.index, dtype=object)
+    return Parsed("boolean", values, _lost(column, values))
+
+
+def _as_datetime(column: pd.Series) -> Parsed:
+    import pandas as pd
+
+    values = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
+    return Parsed("datetime", values, _lost(column, values))
+
+
+def _as_string(column: pd.Series) -> Parsed:
+    import pandas as pd
+
+    values = column.map(str, na_action="ignore").astype(object)
+    return Parsed("string", pd.Series(values.where(values.notna(), None), dtype=object))
+
+
+def _lost(column: pd.Series, values: pd.Series) -> tuple[str, ...]:
+    """Return a note on the values that were there and are missing now."""
+    lost = column[column.notna() & values.isna()]
+    if lost.empty:
+        return ()
+    shown = ", ".join(repr(value) for value in list(dict.fromkeys(lost.map(str)))[:3])
+    return (f"{len(lost)} of {len(column)} values read as missing ({shown})",)
+
+
+_READERS: dict[str, Callable[[pd.Series], Parsed]] = {
+    "number": _as_number,
+    "boolean": _as_boolean,
+    "string": _as_string,
+    "datetime": _as_datetime,
+}

@@ -1,0 +1,147 @@
+"""From a validated table to prepared rows: target, columns, split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from include.features.parsing import parse
+from include.features.prepared import Prepared
+from include.features.schema import Schema, detect, read
+from include.features.splitting import Split, group_codes, split_at_random, split_by_group, split_by_time
+from include.features.target import Target, encode_target
+from include.specs.errors import FactoryError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.specs.model import ModelSpec
+
+    Array = np.ndarray[Any, Any]
+
+LEAST_TRAIN, LEAST_TEST = 2, 1
+"""Rows that each class needs: cross-validation must see a class in every fold's training rows."""
+
+
+class PreparationError(FactoryError):
+    """The table cannot be made into training and held-out rows."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What `prepare_rows` did.
+
+    Attributes:
+        prepared: the rows.
+        schema: fields, dropped columns, notes.
+        split: which rows went where; positions in the table of usable rows.
+        set_aside: reason → number of rows that could not be used.
+    """
+
+    prepared: Prepared
+    schema: Schema
+    split: Split
+    set_aside: dict[str, int]
+
+
+def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool) -> Preparation:
+    """Encode the target, choose the columns and hold rows out.
+
+    Args:
+        frame: the validated table.
+        spec: the model's spec.
+        ordered: the rows lie in time order even though ``spec.data.time`` may be absent.
+
+    Raises:
+        SpecError: the spec names columns that are not there.
+        FactoryError: target, columns or rows do not allow a model; the message says why and what to do.
+    """
+    if spec.problem.target not in frame.columns:
+        detect(frame, spec)  # raises with every column that the spec names wrongly
+    target = encode_target(frame[spec.problem.target], spec.problem)
+    times = _times(frame, spec, ordered)
+    usable = target.known if times is None else target.known & ~np.isnat(times)
+    set_aside = _set_aside(target.known, usable, spec)
+    rows = frame[usable].reset_index(drop=True)
+    if len(rows) < spec.data.min_rows:
+        raise PreparationError(
+            f"{len(rows)} rows with a target are left, data.min_rows asks for {spec.data.min_rows}; bring more data, "
+            "widen data.window, or lower data.min_rows"
+        )
+    schema = detect(rows, spec)
+    if not schema.fields:
+        reasons = "; ".join(f"'{name}' {reason}" for name, reason in schema.dropped.items())
+        raise PreparationError(f"no column is left as a feature: {reasons}")
+    y = target.values[usable[target.known]]
+    groups = group_codes(rows[spec.data.group]) if spec.data.group in rows.columns else None
+    temporal = ordered or times is not None
+    split = _split(spec, y, None if times is None else times[usable], groups, temporal)
+    _enough(target, y, split, spec)
+    features = read(rows, schema.fields)
+    prepared = Prepared(
+        task=spec.problem.type,
+        fields=schema.fields,
+        classes=target.classes,
+        train=features.iloc[split.train].reset_index(drop=True),
+        train_target=y[split.train],
+        test=features.iloc[split.test].reset_index(drop=True),
+        test_target=y[split.test],
+        train_groups=groups[split.train] if groups is not None else None,
+        ordered=temporal,
+    )
+    return Preparation(prepared, schema, split, set_aside)
+
+
+def _times(frame: pd.DataFrame, spec: ModelSpec, ordered: bool) -> Array | None:
+    """Return the event times as datetime64[ns], or None where the table has none.
+
+    Raises:
+        PreparationError: the column is missing or holds no times.
+    """
+    if spec.data.time is None or (ordered and spec.data.time not in frame.columns):
+        return None
+    if spec.data.time not in frame.columns:
+        hint = did_you_mean(spec.data.time, map(str, frame.columns))
+        raise PreparationError(f"data.time: there is no column '{spec.data.time}'; {hint}")
+    parsed = parse(frame[spec.data.time], "datetime")
+    if parsed.values.isna().all():
+        raise PreparationError(
+            f"data.time: column '{spec.data.time}' holds no times; write them as 2026-03-31T12:00:00Z"
+        )
+    times: Array = parsed.values.to_numpy("datetime64[ns]")
+    return times
+
+
+def _set_aside(known: Array, usable: Array, spec: ModelSpec) -> dict[str, int]:
+    counts = {
+        f"no target ('{spec.problem.target}')": int((~known).sum()),
+        f"no readable time ('{spec.data.time}')": int((known & ~usable).sum()),
+    }
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def _split(spec: ModelSpec, y: Array, times: Array | None, groups: Array | None, temporal: bool) -> Split:
+    share, classifier = spec.search.test_share, spec.problem.type != "regression"
+    if temporal:
+        return split_by_time(times, len(y), share, groups)
+    if groups is not None:
+        return split_by_group(groups, y, classifier, share, spec.search.seed)
+    return split_at_random(y, classifier, share, spec.search.seed)
+
+
+def _enough(target: Target, y: Array, split: Split, spec: ModelSpec) -> None:
+    """Refuse a split that leaves a side without rows of a class."""
+    if target.classes is None:
+        return
+    remedy = "bring more data, change search.test_share" + (", or widen data.window" if spec.data.window else "")
+    for side, rows, least in (("training", split.train, LEAST_TRAIN), ("held-out", split.test, LEAST_TEST)):
+        counts = Counter(y[rows].tolist())
+        rare = {label: counts[code] for code, label in enumerate(target.classes) if counts[code] < least}
+        if rare and (side == "training" or spec.problem.type == "binary" or len(counts) < 2):
+            shown = ", ".join(f"{label!r}: {count}" for label, count in rare.items())
+            raise PreparationError(
+                f"too few {side} rows of a class of '{spec.problem.target}' ({shown}; split: {split.how}); {remedy}"
+            )

@@ -1,0 +1,95 @@
+"""What `prepare` hands to the search: typed rows, encoded targets, and the split, kept as parquet and JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from include.specs.errors import FactoryError
+from include.specs.training import Task
+from include.store.packages import Field, typed
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+META = "prepared.json"
+TRAIN, TEST = "train.parquet", "test.parquet"
+_TARGET, _GROUP = "__target__", "__group__"
+
+
+class PreparedError(FactoryError):
+    """A folder of prepared data is incomplete or damaged."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Training and held-out rows, ready for an estimator.
+
+    Attributes:
+        task: binary, multiclass or regression.
+        fields: the feature columns, in the order of the frames.
+        classes: the labels behind the codes of a classifier's target, JSON-ready; binary: the positive class is the
+            second. None for regression.
+        train: feature columns, shape (rows, fields), with the dtypes of `include.store.packages.typed`.
+        train_target: codes 0 … n-1 into ``classes`` (int64), or the value itself (float64); shape (rows,).
+        test: held-out rows, as ``train``.
+        test_target: as ``train_target``.
+        train_groups: code of each training row's group, shape (rows,), when rows of a group must stay together.
+        ordered: training rows lie oldest first, so that folds must respect time.
+    """
+
+    task: Task
+    fields: tuple[Field, ...]
+    classes: tuple[Any, ...] | None
+    train: pd.DataFrame
+    train_target: np.ndarray[Any, Any]
+    test: pd.DataFrame
+    test_target: np.ndarray[Any, Any]
+    train_groups: np.ndarray[Any, Any] | None = None
+    ordered: bool = False
+
+    def save(self, folder: Path) -> None:
+        """Write everything into ``folder``: two parquet files and ``prepared.json``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        train = self.train.assign(**{_TARGET: self.train_target})
+        if self.train_groups is not None:
+            train = train.assign(**{_GROUP: self.train_groups})
+        train.to_parquet(folder / TRAIN, index=False)
+        self.test.assign(**{_TARGET: self.test_target}).to_parquet(folder / TEST, index=False)
+        meta = {
+            "task": self.task,
+            "fields": [field.model_dump(mode="json") for field in self.fields],
+            "classes": list(self.classes) if self.classes is not None else None,
+            "ordered": self.ordered,
+        }
+        (folder / META).write_text(json.dumps(meta, indent=2), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Prepared:
+        """Read what `save` wrote.
+
+        Raises:
+            PreparedError: a file is missing or cannot be read.
+        """
+        import pandas as pd
+
+        try:
+            meta = json.loads((folder / META).read_text(encoding="utf-8"))
+            train, test = pd.read_parquet(folder / TRAIN), pd.read_parquet(folder / TEST)
+            fields = tuple(Field.model_validate(field) for field in meta["fields"])
+            return cls(
+                task=meta["task"],
+                fields=fields,
+                classes=tuple(meta["classes"]) if meta["classes"] is not None else None,
+                train=typed(train, fields),
+                train_target=train[_TARGET].to_numpy(),
+                test=typed(test, fields),
+                test_target=test[_TARGET].to_numpy(),
+                train_groups=train[_GROUP].to_numpy() if _GROUP in train.columns else None,
+                ordered=meta["ordered"],
+            )
+        except (OSError, KeyError, ValueError) as error:
+            raise PreparedError(f"{folder}: no valid prepared data ({error}); run the step 'prepare' again") from error

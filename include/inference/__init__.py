@@ -1,0 +1,1 @@
+"""A fitted model made fast: converters, runtimes, and the choice between them."""

@@ -1,0 +1,1 @@
+"""The embedded stack and the shipped run: what make run starts and drives."""

@@ -1,0 +1,1 @@
+"""Drift, performance, quality: from windows of the prediction log to signals."""

@@ -1,0 +1,1 @@
+"""MLflow: tracking, versions, aliases, lineage, model card."""

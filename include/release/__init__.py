@@ -1,0 +1,1 @@
+"""Rollout policies, and a client for each target."""

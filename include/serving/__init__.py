@@ -1,0 +1,1 @@
+"""The model server; of the house it imports specs, store and registry alone."""

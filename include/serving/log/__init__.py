@@ -1,0 +1,1 @@
+"""The prediction log: spool, writer, feedback, and the way back from Kafka."""

@@ -1,0 +1,1 @@
+"""Models in memory: loaded, routed to, asked, cached, explained."""

@@ -1,0 +1,71 @@
+"""The model spec: the one YAML file that describes a model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from include.specs.base import Name, Spec
+from include.specs.data import Data
+from include.specs.errors import did_you_mean
+from include.specs.operation import Experiment, Monitoring, Release, Retraining
+from include.specs.training import METRICS, Features, Gates, Packaging, Problem, Search, StepResources
+
+SPEC_VERSION = 1
+
+
+class ModelSpec(Spec):
+    """One model, from its data to its retirement. Everything but name, owner, data and problem has a default."""
+
+    spec_version: Literal[1] = 1
+    """Version of this format."""
+    name: Name
+    description: str = ""
+    """What the model is for; shown in the Airflow UI and on the model card."""
+    owner: Annotated[str, StringConstraints(min_length=1)]
+    """Team or address that answers for the model."""
+    tags: tuple[str, ...] = ()
+    data: Data
+    problem: Problem
+    features: Features = Features()
+    search: Search = Search()
+    packaging: Packaging = Packaging()
+    gates: Gates = Gates()
+    release: Release = Release()
+    experiment: Experiment | None = None
+    monitoring: Monitoring = Monitoring()
+    retraining: Retraining = Retraining()
+    schedule: str | None = None
+    """Cron expression of the AutoML pipeline; started by hand or by drift when absent."""
+    resources: dict[str, StepResources] = Field(default_factory=dict)
+    """Pod resources by step name; 'default' holds for every step not named."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _five_fields(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("@") and len(value.split()) != 5:
+            raise ValueError(f"'{value}' is not a cron expression: write five fields, such as '0 3 * * 1'")
+        return value
+
+    @model_validator(mode="after")
+    def _metrics_fit_the_task(self) -> ModelSpec:
+        known = METRICS[self.problem.type]
+        named = [("problem.metric", self.problem.metric)] if self.problem.metric else []
+        named += [(f"gates.thresholds.{i}.metric", bound.metric) for i, bound in enumerate(self.gates.thresholds)]
+        for field, metric in named:
+            if metric not in known:
+                hint = did_you_mean(str(metric), known)
+                raise ValueError(f"{field}: '{metric}' is no metric of a {self.problem.type} model; {hint}")
+        if self.experiment and self.experiment.metric == "positive_rate" and self.problem.type != "binary":
+            raise ValueError("experiment.metric: 'positive_rate' needs a binary model; use 'error_rate'")
+        return self
+
+    @property
+    def metric(self) -> str:
+        """The metric that the search optimises and the gates compare."""
+        return self.problem.metric or METRICS[self.problem.type][0]
+
+    def step_resources(self, step: str) -> StepResources:
+        """Return what the pod of ``step`` asks for."""
+        return self.resources.get(step, self.resources.get("default", StepResources()))

@@ -1,0 +1,137 @@
+"""The parts of a model spec that training uses: problem, features, search, gates."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from include.specs.base import Duration, Spec
+
+Task = Literal["binary", "multiclass", "regression"]
+TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
+PLANNED_TASKS = ("forecast", "clustering", "anomaly")
+Family = Literal["linear", "xgboost", "random_forest"]
+FAMILIES: tuple[Family, ...] = ("linear", "xgboost", "random_forest")
+"""The quickest to fit first: the search tries their defaults in this order."""
+
+METRICS: dict[Task, tuple[str, ...]] = {
+    "binary": ("roc_auc", "average_precision", "log_loss", "brier", "f1", "accuracy", "balanced_accuracy"),
+    "multiclass": ("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr"),
+    "regression": ("rmse", "mae", "r2", "median_ae"),
+}
+"""Metrics by task; the first one is the default objective of the search."""
+
+
+class Problem(Spec):
+    """What is predicted."""
+
+    type: Task
+    target: str
+    """Column that the model predicts."""
+    positive: str | int | bool | None = None
+    """Binary only: the value that counts as positive; the rarer class when absent."""
+    metric: str | None = None
+    """Metric that the search optimises and the gates compare; the task's default when absent."""
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _not_yet(cls, value: object) -> object:
+        if value in PLANNED_TASKS:
+            raise ValueError(f"'{value}' is planned but not built yet; today's types are {', '.join(TASKS)}")
+        return value
+
+
+class Features(Spec):
+    """What may be used as a feature, and how; everything else is detected from the data."""
+
+    include: tuple[str, ...] = ()
+    """Use only these columns; all but target, id and time when empty."""
+    exclude: tuple[str, ...] = ()
+    """Never use these columns."""
+    numeric: tuple[str, ...] = ()
+    """Treat these as numbers whatever detection says."""
+    categorical: tuple[str, ...] = ()
+    """Treat these as categories whatever detection says."""
+    max_onehot: int = Field(default=20, ge=2)
+    """Categories with more levels than this are target-encoded instead of one-hot encoded."""
+
+
+class Search(Spec):
+    """How long and over what the search runs."""
+
+    budget: Duration = timedelta(seconds=60)
+    """Wall-clock bound of the search; it is kept."""
+    families: tuple[Family, ...] = FAMILIES
+    """Algorithm families to search over."""
+    max_trials: int = Field(default=200, ge=1)
+    """Stop after this many trials, even when time is left."""
+    folds: int = Field(default=4, ge=2, le=20)
+    """Cross-validation folds."""
+    parallel: int = Field(default=2, ge=1, le=64)
+    """Trials that run at the same time, each in a process of its own."""
+    test_share: float = Field(default=0.25, gt=0, lt=0.9)
+    """Share of rows held out for the gates: the latest ones when the data has a time."""
+    seed: int = 7
+    """Seed of every random choice."""
+
+
+class Packaging(Spec):
+    """How the fitted model is made ready to serve."""
+
+    runtime: Literal["auto", "sklearn", "onnx", "xgboost", "lightgbm", "catboost"] = "auto"
+    """What serves the model; auto takes the fastest one that answers as the estimator does."""
+    tolerance: float = Field(default=1e-4, ge=0)
+    """By how much a probability may differ from the estimator's; a regression's value, in standard deviations."""
+    max_different_share: float = Field(default=0.001, ge=0, le=1)
+    """Share of rows that may differ by more, or have another label: splits in single precision do differ on a few."""
+    rows: int = Field(default=2000, ge=20)
+    """Real rows on which a runtime is held against the estimator: half of them held out, where there are enough."""
+    optimise: tuple[Literal["quantised", "compiled", "student"], ...] = ()
+    """Forms to build beside: a graph with weights of 8 bits, a graph optimised beforehand, a few trees that learned
+    from the model. The fastest one serves that loses less than max_loss."""
+    max_loss: float = Field(default=0.01, ge=0)
+    """Share of the metric that an optimised form may lose, at the bad end of its interval on the held-out rows."""
+
+
+class Threshold(Spec):
+    """A bound that a metric must satisfy on the held-out rows."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+
+
+class Gates(Spec):
+    """What a candidate must satisfy before it is registered."""
+
+    thresholds: tuple[Threshold, ...] = ()
+    """Bounds on metrics of the held-out rows; the point estimate decides, the interval is kept as evidence."""
+    beat_champion: Literal["better", "not_worse", "off"] = "not_worse"
+    """Against the champion on the same rows: the paired interval must lie above 0, or not lie below -tolerance."""
+    tolerance: float = Field(default=0.0, ge=0)
+    """not_worse: by how much of the metric the candidate may fall behind."""
+    max_drift_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of features whose distribution may differ between training and held-out rows."""
+    max_latency_ms: float = Field(default=50.0, gt=0)
+    """Largest single-row prediction time (p95, in milliseconds)."""
+    max_size_mb: float = Field(default=200.0, gt=0)
+    """Largest size of the saved model (MiB)."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Confidence of every reported interval."""
+
+
+Resources = Annotated[dict[str, str], Field(description="Kubernetes quantities, such as {cpu: '2', memory: 4Gi}")]
+
+
+class StepResources(Spec):
+    """What a step's pod asks for; the process runtime ignores it."""
+
+    requests: Resources = Field(default_factory=dict)
+    limits: Resources = Field(default_factory=dict)
+    gpu: int = Field(default=0, ge=0)
+    """Number of GPUs (nvidia.com/gpu)."""
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    image: str | None = None
+    """Image of this model's steps; the platform's when absent."""

@@ -1,0 +1,61 @@
+"""The step that measures a candidate on the held-out rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from include.evaluation.explain import permutation_importance
+from include.evaluation.intervals import Scored, bootstrap_intervals
+from include.evaluation.latency import CALLS, single_row_latency, size_mb
+from include.evaluation.outputs import write_outputs
+from include.evaluation.plots import write_plots
+from include.features.prepared import Prepared
+from include.inference.frames import rows_of
+from include.inference.load import load_scorer
+from include.inference.scorer import Row, Scorer
+from include.specs.training import METRICS
+from include.steps.context import Outcome, StepContext
+from include.store.packages import load_package
+
+LINK = "MLflow run"
+
+
+def run(context: StepContext) -> Outcome:
+    """Measure; leaves ``metrics.json``, ``importance.json``, ``predictions.parquet`` and ``plots/``."""
+    spec, work = context.spec, context.work
+    prepared = Prepared.load(context.path("prepare", "prepared"))
+    folder = context.path("search", "package")
+    package = load_package(folder)
+    scorer, rows = load_scorer(folder, package.manifest), rows_of(prepared.test, prepared.fields)
+    scored = Scored(_outputs(scorer, rows), package.manifest.threshold)
+    write_outputs(work / "predictions.parquet", prepared.test_target, scored.outputs)
+    names = sorted(METRICS[prepared.task], key=lambda name: name != spec.metric)
+    intervals = bootstrap_intervals(names, prepared.test_target, scored, spec.gates.confidence, seed=spec.search.seed)
+    importance = permutation_importance(
+        package.estimator, prepared.test, prepared.test_target, spec.metric, seed=spec.search.seed
+    )
+    write_plots(work / "plots", prepared.test_target, scored, prepared.classes, importance)
+    latency = single_row_latency(scorer, rows[:CALLS])
+    values = {
+        "metrics": {name: interval.as_dict() for name, interval in intervals.items()},
+        "latency_ms": latency,
+        "size_mb": size_mb(folder),
+    }
+    (work / "metrics.json").write_text(json.dumps(values, indent=2), encoding="utf-8")
+    (work / "importance.json").write_text(json.dumps(importance, indent=2), encoding="utf-8")
+    found = intervals[spec.metric]
+    message = (
+        f"{spec.metric} {found.value:.4g} (from {found.low:.4g} to {found.high:.4g}) on {len(prepared.test)} "
+        f"held-out rows; a row takes {latency['p50']:.2g} ms ({scorer.name}); "
+        f"most important: {importance[0]['feature']}"
+    )
+    links = context.result("search").links
+    return Outcome(message, values, {LINK: links[LINK]} if LINK in links else {})
+
+
+def _outputs(scorer: Scorer, rows: Sequence[Row]) -> Any:
+    """Return what metrics take, from the model as it will be served: see `include.automl.bench.outputs_of`."""
+    scores = scorer.score(rows)
+    return scores[:, 1] if scores.ndim == 2 and scores.shape[1] == 2 else scores

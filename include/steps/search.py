@@ -1,0 +1,236 @@
+"""The step that looks for the best model, or fits the champion's configuration again."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from include.automl.bench import Configuration
+from include.automl.leaderboard import ranked, write_leaderboard, write_plots
+from include.automl.search import Plan, SearchResult, forget, search
+from include.automl.trials import Record
+from include.evaluation.metrics import best_threshold, metric
+from include.evaluation.outputs import write_outputs
+from include.features.prepared import Prepared
+from include.inference.choose import choose_runtime
+from include.inference.frames import rows_of
+from include.inference.scorer import Row
+from include.registry.lineage import spec_digest
+from include.registry.models import Registry
+from include.registry.tracking import ChildRun, Status, Tracking
+from include.specs import ModelSpec
+from include.specs.params import TrainingParams
+from include.specs.training import FAMILIES
+from include.steps.context import Outcome, StepContext
+from include.steps.optimisation import optimise
+from include.store.links import artifact_url
+from include.store.packages import ESTIMATOR, Manifest, load_package, save_manifest
+
+log = logging.getLogger(__name__)
+_STATUS: dict[str, Status] = {"done": "FINISHED", "failed": "FAILED"}
+
+
+MOST_CHILDREN = 25
+"""Trials that become runs in MLflow, the best ones: each takes several requests. The leaderboard has all of them."""
+
+
+def run(context: StepContext) -> Outcome:
+    """Search, refit and save; leaves the package, the leaderboard, out-of-fold predictions and plots."""
+    spec, platform = context.spec, context.platform
+    tracking = Tracking(platform, spec)
+    run_id = tracking.ensure_run(context.run, context.pipeline)
+    strategy, plan, note = _plan(context)
+    with tracking.system_metrics(run_id):
+        result = search(plan, _say)
+    folder = context.path("prepare", "prepared")
+    prepared = Prepared.load(folder)
+    target = prepared.train_target[result.oof.rows]
+    threshold = best_threshold(spec.metric, target, result.oof.outputs) if prepared.task == "binary" else 0.5
+    package = context.work / "package"
+    package.mkdir()
+    shutil.copy2(result.file, package / ESTIMATOR)
+    save_manifest(package, _manifest(context, prepared, result, threshold))
+    choice = choose_runtime(package, load_package(package), _real_rows(prepared, spec.packaging.rows), spec.packaging)
+    choice = optimise(package, load_package(package), choice, prepared, spec)
+    values = {**_values(spec, strategy, result, threshold, run_id), "packaging": choice.model_dump()}
+    _write(context, values, result, target)
+    _log(context, tracking, run_id, values, plan, result, prepared)
+    forget(plan.scratch)
+    url = artifact_url(platform, spec.name, context.run, context.task, "leaderboard.html")
+    links = {"MLflow run": tracking.run_url(run_id), "Leaderboard": url}
+    return Outcome(_message(spec, values) + note, values, links)
+
+
+def _plan(context: StepContext) -> tuple[str, Plan, str]:
+    """Return the strategy, what to do, and a remark for a person.
+
+    A killed step that runs again finds its trials under the same name; other data, another spec or another champion
+    make another name.
+    """
+    spec, platform = context.spec, context.platform
+    params = context.parse(TrainingParams)
+    strategy = params.strategy or _usual(context)
+    first = _champions(context) if strategy == "refit" else ()
+    note = ""
+    if strategy == "refit" and not first:
+        strategy, note = "search", "; there is no champion to fit again, so it searched"
+    made_of = [context.values("snapshot").get("digest"), spec_digest(spec), *map(repr, first)]
+    name = f"{context.run}.{sha256(repr(made_of).encode()).hexdigest()[:8]}"
+    home = platform.home / "optuna" / spec.name
+    plan = Plan(
+        data=context.path("prepare", "prepared"),
+        spec=spec,
+        objective=metric(spec.metric),
+        budget=params.budget or spec.search.budget.total_seconds(),
+        storage=platform.optuna_uri.get_secret_value() or str(home / f"{context.run}.log"),
+        scratch=home / name,
+        name=f"{spec.name}.{name}",
+        first=first,
+        max_trials=len(first) or None,
+    )
+    return strategy, plan, note
+
+
+def _usual(context: StepContext) -> str:
+    """Return the pipeline's own strategy."""
+    own = {"model_training": "refit", "model_retraining": context.spec.retraining.strategy}
+    return own.get(context.pipeline, "search")
+
+
+def _champions(context: StepContext) -> tuple[Configuration, ...]:
+    """Return the champion's configuration; nothing when there is no champion, or none that names its configuration."""
+    champion = Registry(context.platform).get(context.spec.name, "champion")
+    if champion is None or (family := champion.tags.get("factory.algorithm")) not in FAMILIES:
+        return ()  # there is none, or it was trained elsewhere
+    return (Configuration(family, json.loads(champion.tags.get("factory.parameters", "{}"))),)
+
+
+def _real_rows(prepared: Prepared, count: int) -> list[Row]:
+    """Return up to ``count`` rows, spread evenly: half of them held out, where there are enough."""
+    sides = (prepared.test, prepared.train)
+    held = min(len(prepared.test), max(count // 2, count - len(prepared.train)))
+    picked = (
+        side.iloc[np.linspace(0, len(side) - 1, min(many, len(side))).astype(int)]
+        for side, many in zip(sides, (held, count - held), strict=True)
+    )
+    return [row for frame in picked for row in rows_of(frame, prepared.fields)]
+
+
+def _say(record: Record) -> None:
+    score = f" {record.mean:.4g}" if record.mean is not None else ""
+    log.info("trial %d: %s %s%s", record.number, record.configuration.family, record.state, score)
+
+
+def _manifest(context: StepContext, prepared: Prepared, result: SearchResult, threshold: float) -> Manifest:
+    data, dropped = context.spec.data, context.values("prepare")["dropped"]
+    return Manifest(
+        model=context.spec.name,
+        task=prepared.task,
+        target=context.spec.problem.target,
+        features=prepared.fields,
+        classes=prepared.classes,
+        threshold=threshold,
+        algorithm=result.winner.configuration.family,
+        run=context.run,
+        trained_at=datetime.now(UTC),
+        feature_service=getattr(data.source, "service", None),
+        ignored=tuple(dict.fromkeys(name for name in (data.id, data.time, data.group, *dropped) if name)),
+    )
+
+
+def _values(spec: ModelSpec, strategy: str, result: SearchResult, threshold: float, run_id: str) -> dict[str, Any]:
+    winner = result.winner
+    return {
+        "algorithm": winner.configuration.family,
+        "parameters": json.dumps(winner.configuration.params, sort_keys=True),
+        "metric": spec.metric,
+        "cv": {"mean": winner.mean, "std": winner.std, "folds": list(winner.scores)},
+        "threshold": threshold,
+        "trials": len(result.records),
+        "seconds": round(result.seconds, 2),
+        "strategy": strategy,
+        "mlflow_run": run_id,
+    }
+
+
+def _write(context: StepContext, values: dict[str, Any], result: SearchResult, target: Any) -> None:
+    work, scorer = context.work, metric(context.spec.metric)
+    (work / "candidate.json").write_text(json.dumps(values, indent=2), encoding="utf-8")
+    write_leaderboard(
+        work, result, f"{context.spec.name}: leaderboard of the search", scorer.name, scorer.greater_is_better
+    )
+    write_plots(work / "plots", result.records, scorer.name, scorer.greater_is_better)
+    oof = result.oof
+    write_outputs(work / "oof.parquet", target, oof.outputs, row=oof.rows, fold=oof.folds)
+
+
+def _log(
+    context: StepContext,
+    tracking: Tracking,
+    run_id: str,
+    values: dict[str, Any],
+    plan: Plan,
+    result: SearchResult,
+    prepared: Prepared,
+) -> None:
+    """Log the search under the training run: one child for the search, and one under that for each trial."""
+    spec, snapshot = context.spec, context.values("snapshot")
+    name = spec.metric
+    params = {
+        "algorithm": values["algorithm"],
+        "parameters": result.winner.configuration.params,
+        "strategy": values["strategy"],
+        "metric": name,
+        "budget_seconds": plan.budget,
+        "folds": spec.search.folds,
+        "seed": spec.search.seed,
+        "snapshot": snapshot["digest"],
+    }
+    metrics = {f"cv_{name}_mean": values["cv"]["mean"], f"cv_{name}_std": values["cv"]["std"]}
+    tracking.log(run_id, params, {**metrics, "search_seconds": values["seconds"], "trials": values["trials"]})
+    tracking.dataset(
+        run_id,
+        name=f"{spec.name} snapshot",
+        digest=snapshot["digest"],
+        source=f"{context.store.uri}/{snapshot['path']}",
+        columns={field.name: field.type for field in prepared.fields},
+        rows=snapshot["rows"],
+    )
+    began, ended = (
+        datetime.fromtimestamp(edge(getattr(record, side) for record in result.records), UTC)
+        for edge, side in ((min, "started"), (max, "ended"))
+    )
+    child = ChildRun("search", "search", params, metrics, started=began, ended=ended)
+    best = ranked(result.records, metric(name).greater_is_better)[:MOST_CHILDREN]
+    (search_id,) = tracking.children(run_id, [child])
+    tracking.children(search_id, [_trial(name, record) for record in sorted(best, key=lambda record: record.number)])
+    for file in ("leaderboard.html", "leaderboard.json", "plots", "candidate.json"):
+        tracking.artifacts(run_id, context.work / file, "search/plots" if file == "plots" else "search")
+
+
+def _trial(name: str, record: Record) -> ChildRun:
+    return ChildRun(
+        key=str(record.number),
+        name=f"{record.configuration.family} {record.number}",
+        params={"family": record.configuration.family, **record.configuration.params},
+        metrics={f"cv_{name}_mean": record.mean, f"cv_{name}_std": record.std, "fit_seconds": record.fit_seconds},
+        tags={"state": record.state, **({"reason": record.reason[:500]} if record.reason else {})},
+        status=_STATUS.get(record.state, "KILLED"),
+        started=datetime.fromtimestamp(record.started, UTC),
+        ended=datetime.fromtimestamp(record.ended or record.started, UTC),
+    )
+
+
+def _message(spec: ModelSpec, values: dict[str, Any]) -> str:
+    cv = values["cv"]
+    spread = f" ± {cv['std']:.2g}" if cv["std"] is not None else ""
+    return (
+        f"{values['algorithm']}: {spec.metric} {cv['mean']:.4g}{spread} in cross-validation; {values['trials']} trials "
+        f"in {values['seconds']:.0f} s"
+    )

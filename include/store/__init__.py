@@ -1,0 +1,1 @@
+"""Where bytes live: artifacts (fsspec URI), tables (SQL), the prediction log, signals, routes."""

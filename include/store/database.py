@@ -1,0 +1,109 @@
+"""The factory's tables in one SQL database, SQLite or PostgreSQL, chosen by URI."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeDecorator
+
+from include.specs.errors import FactoryError, TemporarilyUnavailableError
+from include.specs.platform import Platform
+
+METADATA = sa.MetaData()
+UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, TemporarilyUnavailableError)
+"""What a database that is away raises; anything else is about the statement or its values."""
+_LOCK = threading.Lock()
+_CREATED: set[str] = set()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time: aware on the way in and out, kept as UTC; SQLite forgets zones, so they are put back."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Refuse naive times and convert to UTC."""
+        if value is not None and value.tzinfo is None:
+            raise FactoryError(f"the time {value} has no zone; give an aware datetime, such as UTC")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Return an aware time."""
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=8)
+def _engine(uri: str) -> sa.Engine:
+    url = sa.make_url(uri)
+    if url.get_backend_name() == "sqlite":
+        if url.database and url.database != ":memory:":
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False})
+        event.listen(engine, "connect", _sqlite_pragmas)
+        return engine
+    if url.get_backend_name() == "postgresql":
+        return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    raise FactoryError(f"database_uri: '{url.get_backend_name()}' is not supported; use sqlite or postgresql")
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    """Let readers and a writer work side by side, and make a commit survive a loss of power."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def engine_of(platform: Platform) -> sa.Engine:
+    """Return the engine of the factory's database, as `engine_at` does."""
+    return engine_at(platform.database_uri.get_secret_value())
+
+
+def engine_at(uri: str) -> sa.Engine:
+    """Return the engine of the database at ``uri``; the tables are there when it returns.
+
+    Raises:
+        TemporarilyUnavailableError: the database does not answer.
+        FactoryError: the URI names a database that is not supported.
+    """
+    engine = _engine(uri)
+    with _LOCK:
+        if uri not in _CREATED:
+            try:
+                _create_tables(engine)
+            except sa.exc.OperationalError as error:
+                shown = engine.url.render_as_string(hide_password=True)
+                reason = str(error.orig).strip().splitlines()[0]
+                raise TemporarilyUnavailableError(
+                    f"database {shown} does not answer ({reason}); start it, or correct its URI"
+                ) from error
+            _CREATED.add(uri)
+    return engine
+
+
+def _create_tables(engine: sa.Engine) -> None:
+    """Create what is missing; another process may be doing the same at this moment, so a failure is tried again."""
+    try:
+        METADATA.create_all(engine)
+    except sa.exc.DBAPIError:
+        METADATA.create_all(engine)
+
+
+def upsert(engine: sa.Engine, table: sa.Table) -> Any:
+    """Return the dialect's INSERT into ``table``, which knows ON CONFLICT."""
+    return (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def insert_ignore(engine: sa.Engine, table: sa.Table) -> Any:
+    """Return an INSERT into ``table`` that leaves rows alone whose key is there: what makes a write idempotent."""
+    return upsert(engine, table).on_conflict_do_nothing()

@@ -1,0 +1,1 @@
+"""Operators, assets, DAG building: the only package that imports Airflow."""

@@ -1,0 +1,1 @@
+"""One module per kind of pipeline; each function builds the DAG of one model."""

@@ -1,0 +1,37 @@
+"""Objectives that misbehave; worker processes import them from here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from include.evaluation.metrics import metric
+
+
+@dataclass(frozen=True)
+class Watched:
+    """ROC AUC, with a trap: on the ``at``-th score that any worker gives, it does what ``trap`` says."""
+
+    folder: Path
+    at: int
+    trap: str
+    name: str = "roc_auc"
+    greater_is_better: bool = True
+
+    def __call__(self, target: np.ndarray, outputs: np.ndarray) -> float:
+        count = len(list(self.folder.iterdir()))
+        (self.folder / f"{time.monotonic_ns()}.{os.getpid()}").touch()
+        if count == self.at and self.trap == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if count >= self.at and self.trap == "hang":
+            time.sleep(600)
+        if count == self.at and self.trap == "break":
+            raise ValueError("a broken trial")
+        if self.trap == "slow":
+            time.sleep(0.4)
+        return metric("roc_auc")(target, outputs)

@@ -1,0 +1,92 @@
+"""The trials of a search outlive the process, in a journal file and in SQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from include.automl.bench import Configuration
+from include.automl.trials import Record, Trials
+from include.evaluation.metrics import metric
+
+FIRST = (Configuration("linear", {"strength": 1.0}), Configuration("linear", {"strength": 10.0}))
+
+
+@pytest.fixture(params=["journal", "sql"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "trials.log") if request.param == "journal" else f"sqlite:///{tmp_path}/trials.db"
+
+
+def opened(storage: str, name: str = "run", objective: str = "rmse") -> Trials:
+    trials = Trials(storage, name, "regression", ["linear", "xgboost"], metric(objective), 7)
+    trials.begin(FIRST)
+    return trials
+
+
+def run(trials: Trials, score: float) -> Record:
+    asked = trials.ask()
+    assert not isinstance(asked, Record)
+    trials.report(asked[0], score, 0.5, 1.0)
+    return trials.end(asked[0], "done")
+
+
+def test_another_process_goes_on_where_one_was_killed(storage: str) -> None:
+    killed = opened(storage)
+    done = run(killed, 3.0)
+    number, lost = killed.ask()
+    killed.spend(12.5)
+
+    trials = opened(storage)
+    assert trials.spent == 12.5
+    records = trials.records()
+    assert [(record.number, record.state) for record in records] == [(done.number, "done"), (number, "interrupted")]
+    assert records[0] == done
+    again, configuration = trials.ask()
+    assert again not in (done.number, number) and configuration == lost
+    drawn = [trials.ask()[1] for _ in range(4)]
+    assert all(configuration not in FIRST for configuration in drawn)
+
+
+def test_what_was_lost_twice_is_not_tried_a_third_time(storage: str) -> None:
+    _, lost = opened(storage).ask()
+    assert opened(storage).ask()[1] == FIRST[1]  # the second default was queued before
+    again = opened(storage)
+    assert [again.ask()[1] for _ in range(2)].count(lost) == 1
+    third = opened(storage)
+    assert lost not in [third.ask()[1] for _ in range(4)]
+
+
+def test_studies_of_one_storage_are_apart(storage: str) -> None:
+    run(opened(storage, "one"), 1.0)
+    assert opened(storage, "two").records() == []
+
+
+@pytest.mark.parametrize(("objective", "best"), [("rmse", 1.0), ("r2", 3.0)])
+def test_the_best_comes_first_whatever_better_means(tmp_path: Path, objective: str, best: float) -> None:
+    trials = opened(str(tmp_path / "trials.log"), objective=objective)
+    for score in (2.0, 1.0, 3.0):
+        run(trials, score)
+    assert trials.best()[0].mean == best
+
+
+def test_a_hopeless_trial_is_pruned_after_a_fold(tmp_path: Path) -> None:
+    trials = opened(str(tmp_path / "trials.log"))
+    for score in range(12):
+        run(trials, 1.0 + score / 100)
+    number, _ = trials.ask()
+    assert trials.report(number, 5.0, 0.1, 0.1)
+    assert trials.furthest() == number
+    assert trials.end(number, "pruned").state == "pruned"
+    number, _ = trials.ask()
+    assert not trials.report(number, 0.5, 0.1, 0.1)
+
+
+def test_half_a_line_of_a_killed_writer_is_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "trials.log"
+    run(opened(str(file)), 1.0)
+    with file.open("ab") as journal:
+        journal.write(b'{"op_code"')
+    trials = opened(str(file))
+    run(trials, 2.0)
+    assert [record.mean for record in opened(str(file)).records()] == [1.0, 2.0]

@@ -1,0 +1,67 @@
+"""The factory's tables in SQLite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import SecretStr
+
+from include.specs import FactoryError, Platform, TemporarilyUnavailableError
+from include.store.database import engine_of
+from include.store.routes import Route, RouteStore, Variant
+from tests.unit.store.tables_contract import TablesContract
+
+
+class TestSqlite(TablesContract):
+    @pytest.fixture
+    def database(self, platform: Platform) -> Platform:
+        return platform
+
+
+def test_processes_that_make_the_tables_at_once_all_succeed(platform: Platform) -> None:
+    script = (
+        "from include.specs import load_platform; from include.store.database import engine_of\n"
+        "import include.store.routes, include.store.prediction_log, include.store.signals\n"
+        "engine_of(load_platform())"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) for _ in range(4)]
+    assert [(process.communicate()[1], process.returncode) for process in started] == [(b"", 0)] * 4
+
+
+def test_a_database_that_is_away_is_told_without_its_password(platform: Platform) -> None:
+    away = platform.model_copy(update={"database_uri": SecretStr("postgresql://factory:swordfish@127.0.0.1:9/factory")})
+    with pytest.raises(TemporarilyUnavailableError, match=r"127\.0\.0\.1:9") as raised:
+        engine_of(away)
+    assert "swordfish" not in str(raised.value)
+
+
+def test_another_kind_of_database_is_refused(platform: Platform) -> None:
+    other = platform.model_copy(update={"database_uri": SecretStr("mysql://root@localhost/factory")})
+    with pytest.raises(FactoryError, match="use sqlite or postgresql"):
+        engine_of(other)
+
+
+@pytest.mark.parametrize(
+    ("variants", "told"),
+    [
+        ((), "0, not 100"),
+        ((Variant("champion", "1", 99),), "99, not 100"),
+        ((Variant("champion", "1", 150), Variant("challenger", "2", -50)), "not 100"),
+        ((Variant("spy", "1", 100, shadow=True),), "0, not 100"),
+        ((Variant("champion", "1", 50), Variant("champion", "2", 50)), "share a name"),
+    ],
+)
+def test_a_route_whose_shares_are_wrong_cannot_be_made(variants: tuple[Variant, ...], told: str) -> None:
+    with pytest.raises(FactoryError, match=told):
+        Route("churn", variants)
+
+
+def test_routes_survive_the_process(platform: Platform) -> None:
+    route = RouteStore(platform).put(Route("churn", (Variant("champion", "1", 100),)))
+    script = (
+        "from include.specs import load_platform; from include.store.routes import RouteStore\n"
+        "print(RouteStore(load_platform()).get('churn'))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == str(route)
