@@ -7,7 +7,7 @@ UV := UV_FIND_LINKS="$(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))" $(BIN)/uv
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run up stop clean status check adopt test test-formats test-e2e lint format lock schema bench-parse bench-runtimes bench-steps proto test-conformance bench-serving bench-endurance image-serving
+.PHONY: help env run life start stop clean status check adopt test test-formats test-e2e lint format lock schema bench-parse bench-runtimes bench-steps proto test-conformance bench-serving bench-endurance image-serving
 
 help:  ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,8 +30,11 @@ env: .venv/run  ## Make the environment from the locked requirements
 run: .venv/run  ## Start the embedded stack and run the whole life of MODEL (default: churn)
 	@$(BIN)/python -m include.local run $(or $(MODEL),churn)
 
-up: .venv/run  ## Start the embedded stack and leave it running
-	@$(BIN)/python -m include.local up
+life: .venv/run  ## Run the whole life of MODEL on the stack that FACTORY_* names (compose, cluster)
+	@$(BIN)/python -m include.local life $(or $(MODEL),churn)
+
+start: .venv/run  ## Start the embedded stack and leave it running
+	@$(BIN)/python -m include.local start
 
 stop:  ## Stop the embedded stack; what it knows is kept
 	@test ! -x $(BIN)/python || $(BIN)/python -m include.local stop

@@ -90,7 +90,7 @@ class MlflowServer:
                 f"MLflow at {self.shown}",
                 self._patience,
                 (_AwayError,),
-                "start it ('make up' for the embedded one) or correct FACTORY_MLFLOW_URI, then run the step again",
+                "start it ('make start' for the embedded one) or correct FACTORY_MLFLOW_URI, then run the step again",
             )
         except MlflowException as error:
             kind = NotInMlflowError if error.error_code in _ABSENT else MlflowError

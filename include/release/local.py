@@ -19,7 +19,7 @@ from include.store.tls import client_context
 LOAD_SECONDS = 120
 PROBE_SECONDS = 30
 _AWAY = (502, 503, 504)
-_FIX = "start it ('make up' for the embedded one) or correct FACTORY_SERVING_URL, then run the step again"
+_FIX = "start it ('make start' for the embedded one) or correct FACTORY_SERVING_URL, then run the step again"
 
 
 class _AwayError(Exception):

@@ -26,7 +26,7 @@ T = TypeVar("T")
 @pytest.fixture(scope="module")
 def api(stack: Stack) -> AirflowApi:
     """Return Airflow's API; the stack is up."""
-    up = stack.command("up")
+    up = stack.command("start")
     assert up.returncode == 0, up.stdout
     password = stack_secrets(stack.platform)["airflow_password"]
     return AirflowApi(stack.platform.airflow_url, ADMIN, password)

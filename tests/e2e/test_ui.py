@@ -24,7 +24,7 @@ def page(stack: Stack) -> Iterator[Any]:
         pytest.skip(f"{CHROMIUM} is not installed")
     from playwright.sync_api import sync_playwright
 
-    assert stack.command("up").returncode == 0
+    assert stack.command("start").returncode == 0
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS.split())
         opened = browser.new_page(viewport={"width": 1500, "height": 950})
