@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before any numeric library star
 
 import argparse
 import socket
+import subprocess
 import sys
 import time
 
@@ -38,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _serve(platform, options.host, options.port, options.worker)
         server_tls(platform)  # what is wrong with it is said once, not by every worker
         _check_port(options.host, options.port)
+        if platform.serving.pinned and (code := _fetch(platform)):
+            return code
         if platform.serving.workers == 1:
             os.environ.pop(METRICS_FOLDER, None)  # another server's: its numbers are not ours
             return _serve(platform, options.host, options.port)
@@ -64,6 +67,17 @@ def _serve(platform: Platform, host: str, port: int, worker: str | None = None) 
 
     uvloop.run(serve(platform, host, port, peers))
     return 0
+
+
+def _fetch(platform: Platform) -> int:
+    """Bring the version that is served alone into the cache; return an exit code, 0 when it is there."""
+    from include.serving.models.fetch import cached
+
+    model, version = platform.serving.pinned.split("/")
+    if cached(platform, model, version):
+        return 0
+    command = [sys.executable, "-m", "include.serving.models.fetch", model, version]
+    return subprocess.run(command, check=False).returncode
 
 
 def _check_port(host: str, port: int) -> None:

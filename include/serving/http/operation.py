@@ -51,6 +51,7 @@ class Operation:
             route = Route(model, tuple(variants))
         except FactoryError as error:
             raise ServingError(422, "invalid_route", str(error)) from error
+        self._refuse_if_pinned()
         versions = list(dict.fromkeys(variant.version for variant in route.variants))
         async with self._alone(model), self._host.locks[model]:
             models = {version: await self._host.load(model, version) for version in versions}
@@ -75,6 +76,7 @@ class Operation:
             ServingError: 404 there is no such route, 503 the database is away.
         """
         self._host.require(model)
+        self._refuse_if_pinned()
         async with self._alone(model), self._host.locks[model]:
             try:
                 await asyncio.to_thread(self._store.delete, model)
@@ -122,6 +124,16 @@ class Operation:
             else:
                 await self._take(Route(model, tuple(Variant(**v) for v in message["variants"]), message["revision"]))
         return None
+
+    def _refuse_if_pinned(self) -> None:
+        """Leave the routing table alone where it is not followed.
+
+        Raises:
+            ServingError: 409, this server serves one version alone.
+        """
+        if (pinned := self._host.pinned) is not None:
+            name = f"{pinned.model} version {pinned.variants[0].version}"
+            raise ServingError(409, "pinned", f"this server serves {name} alone; change the release on its target")
 
     async def _take(self, route: Route) -> None:
         """Serve a route that another worker wrote down."""

@@ -39,6 +39,7 @@ class ModelHost:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._store = RouteStore(platform)
+        self.pinned = _pinned(platform)
         self._snapshot = platform.home / "cache" / "routes.json"
         self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._loader = ThreadPoolExecutor(1, "loader")
@@ -208,7 +209,9 @@ class ModelHost:
         await asyncio.gather(*map(self._restore, changed))
         if changed:
             await asyncio.to_thread(self.keep_snapshot)
-        self.ready = True
+        self.ready = self.pinned is None or self.pinned.model in self.served
+        if self.pinned is not None:
+            return
         for model in await asyncio.to_thread(lambda: [file.stem for file in spec_files()]):
             if model not in routes and _is_due(self._looked_at, model):
                 self._looked_at[model] = monotonic()
@@ -216,6 +219,8 @@ class ModelHost:
 
     def _stored_routes(self) -> dict[str, Route] | None:
         """Return the stored routes; while the database is away those of the last snapshot, once, then None."""
+        if self.pinned is not None:
+            return {self.pinned.model: self.pinned}
         try:
             return self._store.all()
         except UNAVAILABLE as error:
@@ -286,6 +291,14 @@ class ModelHost:
         """End the threads; what they are doing is finished first."""
         for pool in (self._loader, self._predictors, self._shadows):
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _pinned(platform: Platform) -> Route | None:
+    """Return the route of a server that serves one version alone, or None."""
+    if not platform.serving.pinned:
+        return None
+    model, version = platform.serving.pinned.split("/")
+    return Route(model, (Variant(f"v{version}", version, 100),))
 
 
 def _is_due(since: dict[str, float], model: str) -> bool:

@@ -29,6 +29,9 @@ _VARIANT = ("model", "version", "variant")
 PREDICTIONS = Counter(
     "factory_predictions", "Rows that a variant answered or failed", (*_VARIANT, "outcome"), registry=REGISTRY
 )
+POSITIVES = Counter(
+    "factory_positive_predictions", "Rows of a binary model that got the positive class", _VARIANT, registry=REGISTRY
+)
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
@@ -93,10 +96,10 @@ WORKER_RESTARTS = Counter("factory_worker_restarts", "Times that a worker had to
 class Tally:
     """What one variant did since the last `flush`, in plain numbers; only the event loop touches it."""
 
-    __slots__ = ("_counters", "_counts", "_seconds", "_total", "answered", "cached", "failed", "missed")
+    __slots__ = ("_counters", "_counts", "_seconds", "_total", "answered", "cached", "failed", "missed", "positive")
 
-    def __init__(self, labels: tuple[str, str, str]) -> None:
-        self.answered = self.failed = self.cached = self.missed = 0
+    def __init__(self, labels: tuple[str, str, str], binary: bool = False) -> None:
+        self.answered = self.failed = self.cached = self.missed = self.positive = 0
         self._counts, self._total = [0] * (len(BOUNDS) + 1), 0.0
         self._counters = {
             "answered": PREDICTIONS.labels(*labels, "answered"),
@@ -104,6 +107,8 @@ class Tally:
             "cached": CACHED.labels(*labels),
             "missed": MISSED.labels(*labels),
         }
+        if binary:
+            self._counters["positive"] = POSITIVES.labels(*labels)
         self._seconds = SECONDS.labels(*labels)
 
     def observe(self, seconds: float) -> None:
@@ -129,11 +134,11 @@ _TOGETHER_ROWS = [0]
 """Batches of single rows by bucket, and the sum of their rows."""
 
 
-def tally(model: str, version: str, variant: str) -> Tally:
+def tally(model: str, version: str, variant: str, binary: bool) -> Tally:
     """Return the tally of a variant, which outlives its routes as the registry's numbers do."""
     labels = (model, version, variant)
     if labels not in _TALLIES:
-        _TALLIES[labels] = Tally(labels)
+        _TALLIES[labels] = Tally(labels, binary)
     return _TALLIES[labels]
 
 

@@ -26,7 +26,7 @@ class VariantStatistics:
         self.requests = self.errors = self.positives = self._next = 0
         self._positive = manifest.classes[1] if manifest.task == "binary" and manifest.classes else None
         self._latencies = array("d")
-        self.tally = metrics.tally(model, version, variant)
+        self.tally = metrics.tally(model, version, variant, self._positive is not None)
 
     def answered(self, outputs: Sequence[dict[str, Any]], latency_ms: float) -> None:
         """Count the answers of one request."""
@@ -48,6 +48,7 @@ class VariantStatistics:
             self._latencies[self._next] = latency_ms
             self._next = (self._next + 1) % SAMPLES
         self.tally.answered += rows
+        self.tally.positive += positives
         self.tally.observe(latency_ms / 1000)
 
     def failed(self, rows: int) -> None:

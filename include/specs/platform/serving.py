@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StringConstraints
 
 from include.specs.base import Spec
 
@@ -16,6 +16,8 @@ class Serving(Spec):
     """Processes that answer on the same port."""
     default_model: str | None = None
     """Who answers ``/predict``; the only model that is served, when there is one alone."""
+    pinned: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,62}/[1-9][0-9]{0,8})?$")] = ""
+    """``<model>/<version>``: serve this version alone, whatever the routing table says, as pods of a cluster do."""
     device: str = "cpu"
     """Where models compute: ``cpu``, ``cuda`` or ``cuda:1``; a runtime that does not know the device refuses it."""
     cache: str = "off"

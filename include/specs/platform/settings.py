@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from include.specs.errors import Problem, SpecError, did_you_mean
 from include.specs.loader import ROOT
+from include.specs.platform.cluster_target import ClusterTarget
 from include.specs.platform.feast import Feast
 from include.specs.platform.kubernetes import Kubernetes
 from include.specs.platform.serving import Serving
@@ -36,8 +37,9 @@ class Platform(BaseSettings):
     """Optuna storage: a SQLAlchemy URI, or empty for a journal file in <home>."""
     mlflow_uri: str = "http://127.0.0.1:5500"
     """MLflow tracking and registry server."""
-    serving_target: Literal["local"] = "local"
-    """Where releases run."""
+    serving_target: Literal["local", "seldon", "kserve"] = "local"
+    """Where releases run: on the model server at ``serving_url``, or on Kubernetes by Seldon Core or KServe."""
+    cluster_target: ClusterTarget = ClusterTarget()
     serving_url: str = "http://127.0.0.1:8500"
     """Base URL of the model server."""
     serving_key: SecretStr = SecretStr("")
