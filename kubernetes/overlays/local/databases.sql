@@ -1,0 +1,6 @@
+-- Run once, by the image's entry point, as the user that POSTGRES_USER names.
+CREATE DATABASE factory;
+CREATE DATABASE optuna;
+CREATE DATABASE mlflow;
+CREATE DATABASE feast;
+CREATE DATABASE airflow;
