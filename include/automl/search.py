@@ -33,6 +33,10 @@ _START = 0.3
 """Seconds to start a worker and to save the fitted pipeline."""
 
 
+_LOOK_SECONDS = 1.0
+"""How often a search that is late looks whether another place has found something."""
+
+
 class SearchError(FactoryError):
     """No family could be fitted."""
 
@@ -86,6 +90,8 @@ class Plan:
         name: the same name, storage and scratch go on with a search that was killed.
         first: configurations to try first; the families' defaults when empty.
         max_trials: stop after this many; the spec's when None.
+        place: which of several search steps this is, from 1; None for the one that does all, or that comes last.
+        neighbours: search steps that share the cores of this machine.
     """
 
     data: Path
@@ -97,6 +103,8 @@ class Plan:
     name: str
     first: Sequence[Configuration] = ()
     max_trials: int | None = None
+    place: int | None = None
+    neighbours: int = 1
 
 
 def search(plan: Plan, on_trial: Callable[[Record], None] | None = None) -> SearchResult:
@@ -121,6 +129,20 @@ def search(plan: Plan, on_trial: Callable[[Record], None] | None = None) -> Sear
         run.pool.cancel()
 
 
+def take_part(plan: Plan, on_trial: Callable[[Record], None] | None = None) -> list[Record]:
+    """Run trials of a search at one of several places, until the deadline that all share; return those of this place.
+
+    The first place to begin sets the deadline. `search` comes after all places have ended: it takes their trials for
+    its own, and refits the best one.
+    """
+    run = _Search(plan, on_trial or (lambda record: None))
+    try:
+        run.explore()
+        return [record for record in run.trials.records() if record.place == plan.place]
+    finally:
+        run.pool.cancel()
+
+
 class _Search:
     def __init__(self, plan: Plan, on_trial: Callable[[Record], None]) -> None:
         self.began = time.monotonic()
@@ -136,15 +158,15 @@ class _Search:
             objective=plan.objective,
             folds=wanted.folds,
             seed=wanted.seed,
-            threads=max(1, self.cores // wanted.parallel),
+            threads=max(1, self.cores // (wanted.parallel * plan.neighbours)),
             scratch=plan.scratch,
         )
         self.pool = Pool(setup)
         families = dict.fromkeys([*wanted.families, *(configuration.family for configuration in plan.first)])
-        self.trials = Trials(plan.storage, plan.name, task, list(families), plan.objective, wanted.seed)
-        self.earlier = self.trials.spent
+        self.trials = Trials(plan.storage, plan.name, task, list(families), plan.objective, wanted.seed, plan.place)
         first = plan.first or [Configuration(name, find_family(name).defaults(task)) for name in families]
         self.trials.begin(first)
+        self.earlier = self.trials.spent + self.began - time.monotonic() if self.trials.shared else self.trials.spent
         self.best = next(iter(self.trials.best()), None)
         self.least = len(first)
         self.most = plan.max_trials or max(wanted.max_trials, self.least)
@@ -161,24 +183,34 @@ class _Search:
 
     def explore(self) -> None:
         """Run trials until the budget is used up, or there have been enough."""
-        tried = sum(record.state != "interrupted" for record in self.trials.records())
-        while self.left > 0 or self.best is None:
+        while self.left > 0 or self._nothing_yet():
             late = self.left <= 0
             if late and self._settle():
                 break
-            places = 1 if late else self.plan.spec.search.parallel
-            while self.pool.busy < places and tried < (self.least if late else self.most):
-                tried += 1
-                asked = self.trials.ask()
-                if isinstance(asked, Record):
-                    self.on_trial(asked)
-                else:
-                    self.pool.submit(Validate(*asked))
+            self._fill(late)
             if not self.pool.busy:
                 break
-            for worker, report in self.pool.reports(None if late else self.left):
+            late_wait = None if self.plan.place is None else _LOOK_SECONDS
+            for worker, report in self.pool.reports(late_wait if late else self.left):
                 self._handle(worker, report)
         self._cancel("the budget was used up")
+
+    def _fill(self, late: bool) -> None:
+        """Start as many trials as may run at the same time."""
+        while self.pool.busy < (1 if late else self.plan.spec.search.parallel):
+            asked = self.trials.ask(self.least if late else self.most)
+            if asked is None:
+                return
+            if isinstance(asked, Record):
+                self.on_trial(asked)
+            else:
+                self.pool.submit(Validate(*asked))
+
+    def _nothing_yet(self) -> bool:
+        """Tell whether no trial is done, at any place."""
+        if self.best is None and self.plan.place is not None:
+            self.best = next(iter(self.trials.best()), None)
+        return self.best is None
 
     def _settle(self) -> bool:
         """Take a trial for done that has scored a fold, when none has scored all of them in time."""

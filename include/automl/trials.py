@@ -6,13 +6,11 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-from filelock import FileLock
 
 from include.automl.bench import Configuration, Objective
 from include.automl.families import Family, find_family
+from include.automl.storage import StorageError, exclusive, may_be_shared, open_storage
 from include.specs.training import Task
 
 if TYPE_CHECKING:
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
 State = Literal["done", "pruned", "failed", "cancelled", "interrupted"]
 STARTUP = 8
 """Trials before the median may prune and the sampler leaves random search."""
+_SEEDS_APART = 100_003
+"""Between the sampler's seeds of two places: places that drew the same would do the same work twice."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Record:
         started: seconds since the epoch.
         ended: likewise.
         reason: why it failed.
+        place: which of several search steps tried it, from 1; None where one step does all.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Record:
     started: float = 0.0
     ended: float = 0.0
     reason: str = ""
+    place: int | None = None
 
     @property
     def mean(self) -> float | None:
@@ -76,10 +78,21 @@ class Running:
 
 
 class Trials:
-    """The trials of one search; another process that opens the same storage and name goes on with them."""
+    """The trials of one search; another process that opens the same storage and name goes on with them.
+
+    Processes at different places may have them open at the same time: each goes on with what itself left, and sees
+    what all have found.
+    """
 
     def __init__(
-        self, storage: str, name: str, task: Task, families: Sequence[str], objective: Objective, seed: int
+        self,
+        storage: str,
+        name: str,
+        task: Task,
+        families: Sequence[str],
+        objective: Objective,
+        seed: int,
+        place: int | None = None,
     ) -> None:
         """Open the study ``name``, or make it.
 
@@ -90,47 +103,84 @@ class Trials:
             families: names of the algorithm families to search over.
             objective: what is optimised.
             seed: of the sampler.
+            place: which of several processes this is, from 1; None when it is the only one that is left.
+
+        Raises:
+            StorageError: there are several places, and the storage cannot be shared.
         """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        if place is not None and not may_be_shared(storage):
+            raise StorageError(
+                "only PostgreSQL, or on one machine a journal file, can be shared by several search steps; "
+                "name one by FACTORY_OPTUNA_URI, or leave search.workers out of the spec"
+            )
+        self._storage, self._name, self._place = storage, name, place
         self._task = task
         self._families = {family: find_family(family) for family in families}
         self._sign = 1.0 if objective.greater_is_better else -1.0
         self._study = optuna.create_study(
-            storage=_open(storage), study_name=name, direction="maximize", load_if_exists=True
+            storage=open_storage(storage), study_name=name, direction="maximize", load_if_exists=True
         )
         earlier = len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = _sampler(seed + earlier)  # a search that goes on must not draw again what it drew before
+        # a search that goes on must not draw again what it drew before
+        self._study.sampler = _sampler(seed + earlier + _SEEDS_APART * (place or 0))
         self._study.pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_min_trials=4)
         self._running: dict[int, Running] = {}
 
     @property
+    def shared(self) -> bool:
+        """Whether several places take, or took, part."""
+        return "opened" in self._study.user_attrs
+
+    @property
     def spent(self) -> float:
-        """Seconds of the budget that are used up, by earlier processes too."""
-        return float(self._study.user_attrs.get("spent", 0.0))
+        """Seconds of the budget that are used up: by earlier processes too, or since the first place began."""
+        attributes = self._study.user_attrs
+        if "opened" in attributes:
+            return max(0.0, time.time() - float(attributes["opened"]))
+        return float(attributes.get("spent", 0.0))
 
     def spend(self, total: float) -> None:
-        """Write down that ``total`` seconds are used up."""
-        self._study.set_user_attr("spent", total)
+        """Write down that ``total`` seconds are used up; where several search, the clock alone says so."""
+        if not self.shared:
+            self._study.set_user_attr("spent", total)
 
     def begin(self, first: Sequence[Configuration]) -> None:
-        """Queue the configurations that are tried first, and again, once, those that a killed search was running."""
+        """Queue the configurations that are tried first, and again, once, those that a killed search was running.
+
+        At a place of several, those that were running at the same place; they have one deadline, which the first one
+        to begin sets going.
+        """
         import optuna
 
-        for frozen in self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-            self._study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
-            if not frozen.user_attrs.get("again") and "family" in frozen.params:
-                self._study.enqueue_trial(frozen.params, user_attrs={"again": True})
-        for configuration in first:
-            self._study.enqueue_trial(_flat(configuration), skip_if_exists=True)
+        with exclusive(self._storage, self._name):
+            if self._place is not None and not self.shared:
+                self._study.set_user_attr("opened", time.time())
+            for frozen in self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+                if self._place not in (None, frozen.user_attrs.get("place")):
+                    continue
+                self._study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
+                if not frozen.user_attrs.get("again") and "family" in frozen.params:
+                    self._study.enqueue_trial(frozen.params, user_attrs={"again": True})
+            for configuration in first:
+                self._study.enqueue_trial(_flat(configuration), skip_if_exists=True)
 
-    def ask(self) -> tuple[int, Configuration] | Record:
+    def ask(self, most: int) -> tuple[int, Configuration] | Record | None:
         """Return the number and the configuration of the next trial; its record where it fails at once.
 
         A queued configuration may lie outside of its family's space: one of an older version of the code does.
+
+        Args:
+            most: trials of all places, those apart that were interrupted; None is returned when there are as many.
         """
-        trial = self._study.ask()
+        with exclusive(self._storage, self._name):
+            if self._tried() >= most:
+                return None
+            trial = self._study.ask()
+            if self._place is not None:
+                trial.set_user_attr("place", self._place)
         family = self._families[trial.suggest_categorical("family", tuple(self._families))]
         try:
             configuration = Configuration(family.name, family.sample(_Prefixed(trial, family.name), self._task))
@@ -139,6 +189,15 @@ class Trials:
             return self.end(trial.number, "failed", f"{type(error).__name__}: {error}")
         self._running[trial.number] = Running(trial, configuration)
         return trial.number, configuration
+
+    def _tried(self) -> int:
+        """Return how many trials have ended, or are under way, at any place."""
+        from optuna.trial import TrialState
+
+        return sum(
+            trial.state == TrialState.RUNNING or (trial.state.is_finished() and "record" in trial.user_attrs)
+            for trial in self._study.get_trials(deepcopy=False)
+        )
 
     def report(self, number: int, score: float, fit_seconds: float, refit_seconds: float) -> bool:
         """Keep the score of a trial's next fold; return whether the trial should be pruned."""
@@ -164,6 +223,7 @@ class Trials:
             started=running.started,
             ended=time.time(),
             reason=reason,
+            place=self._place,
         )
         running.trial.set_user_attr("record", asdict(record))
         states = {"done": optuna.trial.TrialState.COMPLETE, "pruned": optuna.trial.TrialState.PRUNED}
@@ -224,7 +284,10 @@ def _record(trial: optuna.trial.FrozenTrial, families: Mapping[str, Family]) -> 
         params = {name.partition(".")[2]: value for name, value in trial.params.items() if name != "family"}
         started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         reason = "the search was killed meanwhile"
-        return Record(trial.number, Configuration(family, params), "interrupted", started=started, reason=reason)
+        place = trial.user_attrs.get("place")
+        return Record(
+            trial.number, Configuration(family, params), "interrupted", started=started, reason=reason, place=place
+        )
     return Record(**{**kept, "configuration": Configuration(**kept["configuration"]), "scores": tuple(kept["scores"])})
 
 
@@ -236,43 +299,3 @@ def _sampler(seed: int) -> Any:
         return optuna.samplers.TPESampler(
             multivariate=True, group=True, constant_liar=True, n_startup_trials=STARTUP, seed=seed
         )
-
-
-def _open(storage: str) -> Any:
-    """Return Optuna's storage: SQL for a URI, a journal file for a path."""
-    from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    if "://" in storage:
-        return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
-    file = Path(storage)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{file}.lock")
-    with lock:
-        _mend(file)
-    return JournalStorage(JournalFileBackend(str(file), lock_obj=_KernelLock(lock)))
-
-
-def _mend(file: Path) -> None:
-    """Cut off the line that a killed process was writing: Optuna refuses a journal that holds half of one."""
-    if not file.exists():
-        return
-    content = file.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with file.open("rb+") as journal:
-            journal.truncate(whole)
-
-
-@dataclass(frozen=True)
-class _KernelLock:
-    """A journal lock that the kernel frees when its holder is killed; Optuna's own would stand for 30 seconds."""
-
-    lock: FileLock
-
-    def acquire(self) -> bool:
-        self.lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self.lock.release()

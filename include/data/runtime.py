@@ -39,7 +39,7 @@ def platform_problems(platform: Platform) -> list[Problem]:
 
 def resource_problems(spec: ModelSpec, platform: Platform, steps: Collection[str]) -> list[Problem]:
     """Return what is wrong with the pod resources of ``spec``; ``steps`` are the names of all steps."""
-    return [*_resource_problems(spec, steps), *_local_files(spec, platform)]
+    return [*_resource_problems(spec, steps), *_local_files(spec, platform), *_shared_study(spec, platform)]
 
 
 def _resource_problems(spec: ModelSpec, steps: Collection[str]) -> Iterator[Problem]:
@@ -69,6 +69,16 @@ def _local_files(spec: ModelSpec, platform: Platform) -> Iterator[Problem]:
     if isinstance(source, specs.SqlSource) and (source.uri or "").startswith("sqlite"):
         message = "a pod does not see a SQLite file of this machine"
         yield Problem(where(spec, "data.source.uri"), message, "give PostgreSQL by uri_env")
+
+
+def _shared_study(spec: ModelSpec, platform: Platform) -> Iterator[Problem]:
+    """Yield what is wrong with where the workers of a search meet."""
+    uri = platform.optuna_uri.get_secret_value()
+    if spec.search.workers is None or uri.startswith("postgresql"):
+        return
+    if uri or platform.runtime == "kubernetes":
+        message = "its workers would share no trials: only PostgreSQL is seen by all" if not uri else "it is shared"
+        yield Problem(where(spec, "search.workers"), message, "give PostgreSQL by FACTORY_OPTUNA_URI")
 
 
 def _setting(name: str, message: str, fix: str) -> Problem:

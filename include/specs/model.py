@@ -10,7 +10,8 @@ from include.specs.base import Name, Spec
 from include.specs.data import Data
 from include.specs.errors import did_you_mean
 from include.specs.operation import Experiment, Monitoring, Release, Retraining
-from include.specs.training import METRICS, Features, Gates, Packaging, Problem, Search, StepResources
+from include.specs.pods import StepResources
+from include.specs.training import METRICS, Features, Gates, Packaging, Problem, Search
 
 SPEC_VERSION = 1
 
@@ -67,5 +68,6 @@ class ModelSpec(Spec):
         return self.problem.metric or METRICS[self.problem.type][0]
 
     def step_resources(self, step: str) -> StepResources:
-        """Return what the pod of ``step`` asks for."""
-        return self.resources.get(step, self.resources.get("default", StepResources()))
+        """Return what the pod of ``step`` asks for; a search worker, where it is not named, what the search does."""
+        names = (step, "search", "default") if step == "search_worker" else (step, "default")
+        return next((self.resources[name] for name in names if name in self.resources), StepResources())

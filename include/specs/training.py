@@ -70,7 +70,10 @@ class Search(Spec):
     folds: int = Field(default=4, ge=2, le=20)
     """Cross-validation folds."""
     parallel: int = Field(default=2, ge=1, le=64)
-    """Trials that run at the same time, each in a process of its own."""
+    """Trials that run at the same time, each in a process of its own; in each worker, where there are workers."""
+    workers: int | None = Field(default=None, ge=1, le=64)
+    """Tasks (pods, where steps run in pods) that share the search, one deadline and one count of trials; one task does
+    all when absent. They meet in FACTORY_OPTUNA_URI, a PostgreSQL that all of them reach."""
     test_share: float = Field(default=0.25, gt=0, lt=0.9)
     """Share of rows held out for the gates: the latest ones when the data has a time."""
     seed: int = 7

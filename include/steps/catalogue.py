@@ -13,6 +13,7 @@ STEPS = {
     "snapshot": "include.steps.snapshot",
     "validate": "include.steps.validate",
     "prepare": "include.steps.prepare",
+    "search_worker": "include.steps.search_worker",
     "search": "include.steps.search",
     "evaluate": "include.steps.evaluate",
     "report": "include.steps.report",

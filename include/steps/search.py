@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
-from include.automl.bench import Configuration
 from include.automl.leaderboard import ranked, write_leaderboard, write_plots
 from include.automl.search import Plan, SearchResult, forget, search
 from include.automl.trials import Record
@@ -21,18 +18,14 @@ from include.features.prepared import Prepared
 from include.inference.choose import choose_runtime
 from include.inference.frames import rows_of
 from include.inference.scorer import Row
-from include.registry.lineage import spec_digest
-from include.registry.models import Registry
 from include.registry.tracking import ChildRun, Status, Tracking
 from include.specs import ModelSpec
-from include.specs.params import TrainingParams
-from include.specs.training import FAMILIES
 from include.steps.context import Outcome, StepContext
 from include.steps.optimisation import optimise
+from include.steps.search_plan import gather, plan_of, say
 from include.store.links import artifact_url
 from include.store.packages import ESTIMATOR, Manifest, load_package, save_manifest
 
-log = logging.getLogger(__name__)
 _STATUS: dict[str, Status] = {"done": "FINISHED", "failed": "FAILED"}
 
 
@@ -45,9 +38,10 @@ def run(context: StepContext) -> Outcome:
     spec, platform = context.spec, context.platform
     tracking = Tracking(platform, spec)
     run_id = tracking.ensure_run(context.run, context.pipeline)
-    strategy, plan, note = _plan(context)
+    strategy, plan, note = plan_of(context)
+    gather(context, plan.scratch)
     with tracking.system_metrics(run_id):
-        result = search(plan, _say)
+        result = search(plan, say)
     folder = context.path("prepare", "prepared")
     prepared = Prepared.load(folder)
     target = prepared.train_target[result.oof.rows]
@@ -67,50 +61,6 @@ def run(context: StepContext) -> Outcome:
     return Outcome(_message(spec, values) + note, values, links)
 
 
-def _plan(context: StepContext) -> tuple[str, Plan, str]:
-    """Return the strategy, what to do, and a remark for a person.
-
-    A killed step that runs again finds its trials under the same name; other data, another spec or another champion
-    make another name.
-    """
-    spec, platform = context.spec, context.platform
-    params = context.parse(TrainingParams)
-    strategy = params.strategy or _usual(context)
-    first = _champions(context) if strategy == "refit" else ()
-    note = ""
-    if strategy == "refit" and not first:
-        strategy, note = "search", "; there is no champion to fit again, so it searched"
-    made_of = [context.values("snapshot").get("digest"), spec_digest(spec), *map(repr, first)]
-    name = f"{context.run}.{sha256(repr(made_of).encode()).hexdigest()[:8]}"
-    home = platform.home / "optuna" / spec.name
-    plan = Plan(
-        data=context.path("prepare", "prepared"),
-        spec=spec,
-        objective=metric(spec.metric),
-        budget=params.budget or spec.search.budget.total_seconds(),
-        storage=platform.optuna_uri.get_secret_value() or str(home / f"{context.run}.log"),
-        scratch=home / name,
-        name=f"{spec.name}.{name}",
-        first=first,
-        max_trials=len(first) or None,
-    )
-    return strategy, plan, note
-
-
-def _usual(context: StepContext) -> str:
-    """Return the pipeline's own strategy."""
-    own = {"model_training": "refit", "model_retraining": context.spec.retraining.strategy}
-    return own.get(context.pipeline, "search")
-
-
-def _champions(context: StepContext) -> tuple[Configuration, ...]:
-    """Return the champion's configuration; nothing when there is no champion, or none that names its configuration."""
-    champion = Registry(context.platform).get(context.spec.name, "champion")
-    if champion is None or (family := champion.tags.get("factory.algorithm")) not in FAMILIES:
-        return ()  # there is none, or it was trained elsewhere
-    return (Configuration(family, json.loads(champion.tags.get("factory.parameters", "{}"))),)
-
-
 def _real_rows(prepared: Prepared, count: int) -> list[Row]:
     """Return up to ``count`` rows, spread evenly: half of them held out, where there are enough."""
     sides = (prepared.test, prepared.train)
@@ -120,11 +70,6 @@ def _real_rows(prepared: Prepared, count: int) -> list[Row]:
         for side, many in zip(sides, (held, count - held), strict=True)
     )
     return [row for frame in picked for row in rows_of(frame, prepared.fields)]
-
-
-def _say(record: Record) -> None:
-    score = f" {record.mean:.4g}" if record.mean is not None else ""
-    log.info("trial %d: %s %s%s", record.number, record.configuration.family, record.state, score)
 
 
 def _manifest(context: StepContext, prepared: Prepared, result: SearchResult, threshold: float) -> Manifest:

@@ -50,6 +50,11 @@ def run_name(pipeline: str, dag_run_id: str) -> str:
     return f"{pipeline}.{_UNSAFE.sub('-', dag_run_id).strip('-')}"
 
 
+def place_of(task: str, place: int) -> str:
+    """Return the name under which the task at one of several places keeps its folder, such as ``search_worker_2``."""
+    return f"{task}_{place}"
+
+
 class RunFolder:
     """The folder of one run: ``runs/<model>/<run>/<step>/``."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from include.store.runs import run_name
+from include.store.runs import place_of, run_name
 
 
 def step_params(params: Mapping[str, Any], **defaults: Any) -> str:
@@ -47,6 +47,10 @@ class StepCall:
     def run(self, dag_run_id: str) -> str:
         """Return the run folder's name."""
         return run_name(self.pipeline, dag_run_id)
+
+    def at(self, place: int | None) -> StepCall:
+        """Return the call of the task at one of several places; this call where there is but one."""
+        return self if place is None else replace(self, task=place_of(self.task, place))
 
     def arguments(self) -> list[str]:
         """Return what follows the interpreter on the command line; Airflow renders the templates in it."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -20,11 +18,11 @@ from airflow.sdk import BaseOperator
 from include.specs.loader import ROOT
 from include.workflow.command import StepCall
 from include.workflow.links import links_of
+from include.workflow.log_lines import repeat
 from include.workflow.result import conclude, fresh_result, skip_without_trouble
 
 GRACE_SECONDS = 3.0
 """How long a step may take to stop; Airflow kills a task 5 seconds after it asked it to stop."""
-_LEVEL = re.compile(r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -35,14 +33,16 @@ class StepOperator(BaseOperator):
         call: which step.
         arguments: its command line, templated.
         mends: run only when one of these tasks failed or rejected the run; always when empty.
+        place: which of several tasks that run the step at the same time, from 1; None when it is the only one.
     """
 
     template_fields: Sequence[str] = ("arguments",)
 
-    def __init__(self, *, call: StepCall, mends: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(self, *, call: StepCall, mends: Sequence[str] = (), place: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.call = call
-        self.arguments = call.arguments()
+        self.call = call.at(place)
+        self.place = place
+        self.arguments = self.call.arguments()
         self.mends = tuple(mends)
         self.links: dict[str, str] = {}
         self.operator_extra_links = links_of(call.step)
@@ -82,9 +82,7 @@ class StepOperator(BaseOperator):
         try:
             assert process.stdout is not None
             for line in process.stdout:
-                found = _LEVEL.match(line)
-                level = logging.getLevelNamesMapping()[found[1]] if found else logging.INFO
-                self.log.log(level, "%s", _LEVEL.sub("", line.rstrip()))
+                repeat(line, self.log)
             return process.wait()
         finally:
             stop_group(process)

@@ -17,6 +17,7 @@ STEPS = {
     "snapshot": Stage("Snapshot", "Keeps an immutable copy of the rows that this run uses, named by their digest."),
     "validate": Stage("Validate", "Holds the rows against the expectations; sets failing rows aside or rejects."),
     "prepare": Stage("Prepare", "Detects the features' types and splits the rows into training and held-out ones."),
+    "search_worker": Stage("Search worker", "Tries configurations until the deadline that all workers share."),
     "search": Stage("Search", "Looks for the best algorithm and settings by cross-validation, within its time budget."),
     "evaluate": Stage("Evaluate", "Measures the candidate on the held-out rows, with intervals."),
     "report": Stage("Report", "Makes the Evidently report: data quality, drift between the splits, model quality."),

@@ -15,7 +15,7 @@ from include.workflow.command import StepCall
 from include.workflow.params import form
 from include.workflow.pipelines.base import factory_dag
 from include.workflow.rejected import RejectedOperator
-from include.workflow.runtime import step
+from include.workflow.runtime import step, step_at_places
 
 STEPS = ("check", "snapshot", "validate", "prepare", "search", "evaluate", "report", "gate", "register")
 _SPARE = timedelta(hours=26)
@@ -69,7 +69,15 @@ def _training(
             check, snapshot, validate = (step(spec, pipeline, name) for name in ("check", "snapshot", "validate"))
         with TaskGroup("features", group_display_name="Features", prefix_group_id=False):
             prepare = step(spec, pipeline, "prepare")
-        search = step(spec, pipeline, "search")
+        if spec.search.workers is not None and strategy == "search":
+            with TaskGroup("training", group_display_name="Training", prefix_group_id=False):
+                workers = step_at_places(spec, pipeline, "search_worker", spec.search.workers)
+                # what the others found is enough where a worker was lost for good
+                search = step(spec, pipeline, "search", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+                prepare >> workers >> search
+        else:
+            search = step(spec, pipeline, "search")
+            prepare >> search
         with TaskGroup("gates", group_display_name="Gates", prefix_group_id=False):
             evaluate, report, gate = (step(spec, pipeline, name) for name in ("evaluate", "report", "gate"))
         with TaskGroup("registry", group_display_name="Registry", prefix_group_id=False):
@@ -82,6 +90,7 @@ def _training(
             asked=STEPS,
             trigger_rule=TriggerRule.ALL_SKIPPED,
         )
-        check >> snapshot >> validate >> prepare >> search >> [evaluate, report] >> gate >> [register, rejected]
+        check >> snapshot >> validate >> prepare
+        search >> [evaluate, report] >> gate >> [register, rejected]
         register >> registered
     return dag, register

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.serialized_objects import DagSerialization
+from jinja2 import Environment
 
 from include.specs import FactoryError, SpecError, load_all
 from include.specs.params import MonitoringParams, TrainingParams
@@ -70,6 +73,26 @@ def test_training_runs_the_steps_in_order_and_ends_in_two_leaves(pipeline, write
     }
     groups = {task.task_id: task.task_group.group_id for task in only(pipeline).tasks}
     assert [groups[step] for step in TRAINING] == ["data"] * 3 + ["features", None] + ["gates"] * 3 + ["registry"]
+
+
+def test_workers_share_the_search_where_the_spec_asks_for_them(write_spec):
+    write_spec("shop", more="search: {workers: 3}")
+    dag = only("automl_pipeline")
+    found = downstream(dag)
+    assert found["prepare"] == {"search_worker"}
+    assert found["search_worker"] == {"search"}
+    assert found["search"] == {"evaluate", "report"}
+    workers, last = dag.get_task("search_worker"), dag.get_task("search")
+    assert {task.task_group.group_id for task in (workers, last)} == {"training"}
+    assert last.trigger_rule == "all_done_min_one_success"
+    assert workers.expand_input.value == {"place": [1, 2, 3]}
+    second = workers.unmap({"place": 2})
+    assert second.arguments[second.arguments.index("--task") + 1] == "search_worker_2"
+    named = Environment(autoescape=True).from_string(workers.map_index_template)
+    assert named.render(task=second) == "Search worker 2"
+    assert "search_worker" not in downstream(only("model_training")), "one configuration leaves nothing to share"
+    stored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
+    assert stored.get_task("search_worker").downstream_task_ids == {"search"}
 
 
 def test_assets_join_the_pipelines(write_spec):

@@ -62,6 +62,16 @@ def test_the_pod_asks_for_what_the_spec_says(pods):
     assert gate.spec.containers[0].image == "model-factory/ml:latest"
 
 
+def test_a_search_worker_asks_for_what_the_search_does(pods, write_spec):
+    write_spec("shop", more=RESOURCES + "search: {workers: 2}")
+    task = dags("automl_pipeline")["shop.automl_pipeline"].get_task("search_worker").unmap({"place": 2})
+    pod = rendered(task)
+    (container,) = pod.spec.containers
+    assert container.args[2] == "search_worker"
+    assert container.args[container.args.index("--task") + 1] == "search_worker_2"
+    assert container.image == "shop/ml:7"
+
+
 def test_the_pod_says_whose_it_is_and_holds_nothing_secret(pods, monkeypatch):
     monkeypatch.setenv("FACTORY_SERVING_KEY", "do-not-tell")
     pod = rendered(pods.get_task("search"))
@@ -131,7 +141,7 @@ def test_a_green_pod_without_a_result_has_failed(ended, platform, tmp_path):
 
 
 def test_names_are_fit_for_kubernetes(platform, write_spec):
-    from include.workflow.pod import pod_operator
+    from include.workflow.pods.build import pod_operator
 
     write_spec("a_rather_long_name_of_a_model_that_somebody_thought_of_one_day")
     spec = load_spec("a_rather_long_name_of_a_model_that_somebody_thought_of_one_day")

@@ -1,0 +1,85 @@
+"""Where Optuna keeps the trials, and the lock under which processes, on one machine or on several, take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from filelock import FileLock
+
+from include.specs import FactoryError
+
+
+class StorageError(FactoryError):
+    """The storage cannot do what is asked of it."""
+
+
+def open_storage(storage: str) -> Any:
+    """Return Optuna's storage: SQL for a URI, a journal file for a path."""
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if "://" in storage:
+        with exclusive(storage, "the tables"):  # two processes that make the tables at once would stumble
+            return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+    file = Path(storage)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{file}.lock")
+    with lock:
+        _mend(file)
+    return JournalStorage(JournalFileBackend(str(file), lock_obj=_KernelLock(lock)))
+
+
+def may_be_shared(storage: str) -> bool:
+    """Tell whether several processes can take turns: PostgreSQL over any distance, a journal file on one machine."""
+    return "://" not in storage or sa.make_url(storage).get_backend_name() == "postgresql"
+
+
+@contextmanager
+def exclusive(storage: str, name: str) -> Iterator[None]:
+    """Hold the lock ``name`` of ``storage`` for the length of the block; it is freed when its holder is killed.
+
+    A storage that cannot be shared has no such lock: there the block runs without one.
+    """
+    if "://" not in storage:
+        with FileLock(f"{storage}.turn.lock"):
+            yield
+        return
+    if not may_be_shared(storage):
+        yield
+        return
+    key = int.from_bytes(sha256(f"factory {name}".encode()).digest()[:8], "big", signed=True)
+    engine = sa.create_engine(storage, poolclass=sa.NullPool)
+    with engine.begin() as connection:  # PostgreSQL frees it with the transaction, or with the connection
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+        yield
+
+
+def _mend(file: Path) -> None:
+    """Cut off the line that a killed process was writing: Optuna refuses a journal that holds half of one."""
+    if not file.exists():
+        return
+    content = file.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with file.open("rb+") as journal:
+            journal.truncate(whole)
+
+
+@dataclass(frozen=True)
+class _KernelLock:
+    """A journal lock that the kernel frees when its holder is killed; Optuna's own would stand for 30 seconds."""
+
+    lock: FileLock
+
+    def acquire(self) -> bool:
+        self.lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self.lock.release()

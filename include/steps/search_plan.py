@@ -1,0 +1,92 @@
+"""What a search is to do, the same for the step that does all of it and for the workers that share it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+from include.automl.bench import Configuration
+from include.automl.search import Plan
+from include.automl.trials import Record
+from include.evaluation.metrics import metric
+from include.registry.lineage import spec_digest
+from include.registry.models import Registry
+from include.specs.params import TrainingParams
+from include.specs.training import FAMILIES
+from include.steps.context import StepContext
+from include.store.runs import place_of
+
+log = logging.getLogger(__name__)
+WORKER = "search_worker"
+OOF = "oof"
+"""Folder of a worker's artifacts that holds the out-of-fold predictions of its best trial."""
+
+
+def plan_of(context: StepContext, place: int | None = None) -> tuple[str, Plan, str]:
+    """Return the strategy, what to do, and a remark for a person.
+
+    A killed step that runs again finds its trials under the same name; other data, another spec or another champion
+    make another name.
+
+    Args:
+        context: of the search step, or of a worker's.
+        place: which worker it is, from 1; None for the step that does all, or that comes last.
+    """
+    spec, platform = context.spec, context.platform
+    params = context.parse(TrainingParams)
+    strategy = params.strategy or _usual(context)
+    first = _champions(context) if strategy == "refit" else ()
+    note = ""
+    if strategy == "refit" and not first:
+        strategy, note = "search", "; there is no champion to fit again, so it searched"
+    made_of = [context.values("snapshot").get("digest"), spec_digest(spec), *map(repr, first)]
+    name = f"{context.run}.{sha256(repr(made_of).encode()).hexdigest()[:8]}"
+    home = platform.home / "optuna" / spec.name
+    plan = Plan(
+        data=context.path("prepare", "prepared"),
+        spec=spec,
+        objective=metric(spec.metric),
+        budget=params.budget or spec.search.budget.total_seconds(),
+        storage=platform.optuna_uri.get_secret_value() or str(home / f"{context.run}.log"),
+        scratch=home / name,
+        name=f"{spec.name}.{name}",
+        first=first,
+        max_trials=len(first) or None,
+        place=place,
+        neighbours=(spec.search.workers or 1) if platform.runtime == "process" and place is not None else 1,
+    )
+    return strategy, plan, note
+
+
+def _usual(context: StepContext) -> str:
+    """Return the pipeline's own strategy."""
+    own = {"model_training": "refit", "model_retraining": context.spec.retraining.strategy}
+    return own.get(context.pipeline, "search")
+
+
+def _champions(context: StepContext) -> tuple[Configuration, ...]:
+    """Return the champion's configuration; nothing when there is no champion, or none that names its configuration."""
+    champion = Registry(context.platform).get(context.spec.name, "champion")
+    if champion is None or (family := champion.tags.get("factory.algorithm")) not in FAMILIES:
+        return ()  # there is none, or it was trained elsewhere
+    return (Configuration(family, json.loads(champion.tags.get("factory.parameters", "{}"))),)
+
+
+def gather(context: StepContext, scratch: Path) -> None:
+    """Put what the workers of this run predicted out of fold where the search looks for it."""
+    for place in range(1, (context.spec.search.workers or 0) + 1):
+        task = place_of(WORKER, place)
+        found = context.folder.find(task)
+        if found is None or not any(name.startswith(f"{OOF}/") for name in found.artifacts):
+            continue  # it was lost, or tried nothing to the end
+        scratch.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(context.path(task, OOF), scratch, dirs_exist_ok=True)
+
+
+def say(record: Record) -> None:
+    """Log how a trial ended."""
+    score = f" {record.mean:.4g}" if record.mean is not None else ""
+    log.info("trial %d: %s %s%s", record.number, record.configuration.family, record.state, score)
