@@ -92,11 +92,12 @@ def engine_at(uri: str) -> sa.Engine:
 
 
 def _create_tables(engine: sa.Engine) -> None:
-    """Create what is missing; another process may be doing the same at this moment, so a failure is tried again."""
-    try:
-        METADATA.create_all(engine)
-    except sa.exc.DBAPIError:
-        METADATA.create_all(engine)
+    """Create what is missing; another process may be making any of them at this moment, so each is tried again."""
+    for table in METADATA.sorted_tables:
+        try:
+            table.create(engine, checkfirst=True)
+        except sa.exc.DBAPIError:
+            table.create(engine, checkfirst=True)
 
 
 def upsert(engine: sa.Engine, table: sa.Table) -> Any:
