@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -123,18 +123,3 @@ class Gates(Spec):
     """Largest size of the saved model (MiB)."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence of every reported interval."""
-
-
-Resources = Annotated[dict[str, str], Field(description="Kubernetes quantities, such as {cpu: '2', memory: 4Gi}")]
-
-
-class StepResources(Spec):
-    """What a step's pod asks for; the process runtime ignores it."""
-
-    requests: Resources = Field(default_factory=dict)
-    limits: Resources = Field(default_factory=dict)
-    gpu: int = Field(default=0, ge=0)
-    """Number of GPUs (nvidia.com/gpu)."""
-    node_selector: dict[str, str] = Field(default_factory=dict)
-    image: str | None = None
-    """Image of this model's steps; the platform's when absent."""

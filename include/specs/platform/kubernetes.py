@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
 
-from include.specs.base import Spec
+from pydantic import Field
+
+from include.specs.base import Duration, Spec
+from include.specs.pods import Quantity, StepResources
 
 
 class Kubernetes(Spec):
@@ -16,7 +20,20 @@ class Kubernetes(Spec):
     service_account: str = "factory-step"
     in_cluster: bool = True
     config_file: str | None = None
+    """kubeconfig for an Airflow outside of the cluster; its own default when absent. Airflow keeps the path only."""
     secret: str | None = "factory-secrets"  # noqa: S105 - the name of a Secret, not its content
     """Secret whose keys become the pod's environment (FACTORY_* and AWS_*); nothing secret is put in the pod's spec."""
     config_map: str | None = "factory-config"
     """ConfigMap whose keys become the pod's environment."""
+    resources: StepResources = StepResources(
+        requests={"cpu": "100m", "memory": "512Mi"}, limits={"memory": "4Gi"}, scratch="10Gi"
+    )
+    """What a pod asks for where the model's ``resources`` say nothing else."""
+    memory_bound: Quantity = "16Gi"
+    """A pod that ran out of memory gets twice as much at its next try, up to this limit."""
+    pending: Duration = timedelta(minutes=10)
+    """How long a pod may wait for a busy node or a full quota; one that no node could ever take fails at once."""
+    start: Duration = timedelta(minutes=5)
+    """How long a pod that has a node may take to start; an image or a Secret that is missing fails at once."""
+    logging_interval: int = Field(default=15, ge=1)
+    """Seconds between two looks at a running pod's log."""

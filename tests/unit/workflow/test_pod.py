@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import json
+import re
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.serialization.serialized_objects import DagSerialization
 from jinja2 import Environment
 
-from include.specs import load_platform, load_spec
+from include.specs import SpecError, load_platform, load_spec
 from include.workflow.build import dags
 from include.workflow.command import MACROS, StepCall
-from tests.unit.workflow.fakes import RUN, RUN_ID, leave_result, task_context
+from include.workflow.pods.attempts import Attempt
+from tests.unit.workflow.fakes import RUN, RUN_ID
 
 RESOURCES = """
 resources:
@@ -53,8 +55,8 @@ def test_the_pod_asks_for_what_the_spec_says(pods):
     search, gate = rendered(pods.get_task("search")), rendered(pods.get_task("gate"))
     assert search.spec.containers[0].resources.to_dict() == {
         "claims": None,
-        "requests": {"cpu": "4"},
-        "limits": {"nvidia.com/gpu": "1"},
+        "requests": {"cpu": "4", "memory": "512Mi"},
+        "limits": {"nvidia.com/gpu": "1", "memory": "4Gi"},
     }
     assert search.spec.node_selector == {"pool": "gpu"}
     assert search.spec.containers[0].image == "shop/ml:7"
@@ -76,7 +78,7 @@ def test_the_pod_says_whose_it_is_and_holds_nothing_secret(pods, monkeypatch):
     monkeypatch.setenv("FACTORY_SERVING_KEY", "do-not-tell")
     pod = rendered(pods.get_task("search"))
     assert pod.metadata.namespace == "ml"
-    assert pod.metadata.name.startswith("shop-search-")
+    assert pod.metadata.name == "shop-search"
     assert {key: value for key, value in pod.metadata.labels.items() if key.startswith("model-factory/")} == {
         "model-factory/model": "shop",
         "model-factory/pipeline": "automl_pipeline",
@@ -87,19 +89,18 @@ def test_the_pod_says_whose_it_is_and_holds_nothing_secret(pods, monkeypatch):
     (container,) = pod.spec.containers
     sources = [(s.config_map_ref or s.secret_ref).name for s in container.env_from]
     assert sources == ["factory-config", "factory-secrets"]
-    assert not container.env
+    assert {one.name: one.value for one in container.env} == {
+        "HOME": "/var/lib/factory",
+        "FACTORY_HOME": "/var/lib/factory",
+        "TMPDIR": "/tmp",
+    }
     assert "do-not-tell" not in str(pod)
     assert pod.spec.service_account_name == "factory-step"
     assert pod.spec.security_context.run_as_non_root is True
+    assert pod.spec.security_context.seccomp_profile.type == "RuntimeDefault"
     assert container.security_context.allow_privilege_escalation is False
-
-
-def test_a_pod_outlives_airflows_restarts_and_not_the_run_that_is_killed(pods):
-    task = pods.get_task("search")
-    assert task.deferrable
-    assert task.durable
-    assert not task.do_xcom_push
-    assert (task.on_finish_action.value, task.on_kill_action.value) == ("delete_succeeded_pod", "delete_pod")
+    assert container.security_context.read_only_root_filesystem is True
+    assert {mount.mount_path for mount in container.volume_mounts} == {"/var/lib/factory", "/tmp"}
 
 
 def test_both_runtimes_build_the_same_graph(pods, monkeypatch):
@@ -112,32 +113,96 @@ def test_both_runtimes_build_the_same_graph(pods, monkeypatch):
     assert pods.get_task("search").doc_md == processes.get_task("search").doc_md
 
 
-@pytest.fixture
-def ended(pods, platform):
-    """Return the 'gate' task, told that its pod was made a minute ago."""
-    from kubernetes import client as k8s
+WISHES = """
+resources:
+  search:
+    requests: {cpu: "1"}
+    scratch: 1Gi
+    deadline: 2h
+    priority_class: urgent
+    service_account: gpu-step
+    pull_secrets: [registry]
+    secrets: [warehouse]
+    config_maps: [tuning]
+    env: {OMP_NUM_THREADS: "2"}
+    annotations: {cost-center: growth}
+    tolerations: [{key: gpu, operator: Equal, value: "yes", effect: NoSchedule}, {}]
+    volumes:
+      - {name: lake, path: /lake, claim: lake, read_only: true}
+      - {name: keys, path: /keys, secret: keys}
+      - {name: tables, path: /tables, config_map: tables}
+      - {name: spill, path: /spill, size: 5Gi}
+"""
 
+
+def test_every_wish_of_the_spec_reaches_the_pod(pods, write_spec):
+    from kubernetes import client
+
+    write_spec("shop", more=WISHES)
+    pod = rendered(dags("automl_pipeline")["shop.automl_pipeline"].get_task("search"))
+    spec = client.ApiClient().sanitize_for_serialization(pod)["spec"]
+    (container,) = spec["containers"]
+    volumes = {volume.pop("name"): volume for volume in spec["volumes"]}
+    assert volumes == {
+        "home": {"emptyDir": {"sizeLimit": "1Gi"}},
+        "tmp": {"emptyDir": {"sizeLimit": "1Gi"}},
+        "lake": {"persistentVolumeClaim": {"claimName": "lake", "readOnly": True}},
+        "keys": {"secret": {"secretName": "keys"}},
+        "tables": {"configMap": {"name": "tables"}},
+        "spill": {"emptyDir": {"sizeLimit": "5Gi"}},
+    }
+    assert {mount["mountPath"]: mount.get("readOnly", False) for mount in container["volumeMounts"]} == {
+        "/var/lib/factory": False,
+        "/tmp": False,
+        "/lake": True,
+        "/keys": False,
+        "/tables": False,
+        "/spill": False,
+    }
+    assert spec["tolerations"] == [
+        {"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"},
+        {"operator": "Exists"},
+    ]
+    assert (spec["activeDeadlineSeconds"], spec["priorityClassName"]) == (7200, "urgent")
+    assert (spec["serviceAccountName"], spec["imagePullSecrets"]) == ("gpu-step", [{"name": "registry"}])
+    assert [next(iter(source.values()))["name"] for source in container["envFrom"]] == [
+        *("factory-config", "tuning", "factory-secrets", "warehouse"),
+    ]
+    assert {"name": "OMP_NUM_THREADS", "value": "2"} in container["env"]
+    assert pod.metadata.annotations == {"cost-center": "growth"}
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ("volumes: [{name: etc, path: /etc, hostPath: /etc}]", "hostPath"),
+        ("volumes: [{name: lake, path: /lake}]", "exactly one"),
+        ("volumes: [{name: lake, path: /lake, claim: a, secret: b}]", "exactly one"),
+        ("env: {DB_PASSWORD: x}", "looks secret"),
+        ("env: {URL: 'postgresql://me:pw@db/x'}", "looks secret"),
+        ("deadline: 0s", "at least 1s"),
+        ("memory_bound: lots", "memory_bound"),
+    ],
+)
+def test_what_a_pod_must_not_have_is_refused(pods, write_spec, wish, told):
+    write_spec("shop", more=f"resources: {{search: {{{wish}}}}}")
+    with pytest.raises(SpecError, match=told):
+        load_spec("shop")
+
+
+def test_a_long_run_id_still_makes_a_label(pods):
     task = pods.get_task("gate")
-    made = datetime.now(UTC) - timedelta(minutes=1)
-    task.remote_pod = k8s.V1Pod(metadata=k8s.V1ObjectMeta(creation_timestamp=made))
-    return task
+    environment = Environment(autoescape=False)
+    environment.globals |= MACROS
+    run_id = "asset_triggered__2026-11-20T10:00:00.123456+00:00_AbCdEfGh" + "x" * 40
+    task.render_template_fields({"run_id": run_id, "params": {}}, environment)
+    labels = task.build_pod_request_obj(dry_run=True).metadata.labels
+    assert all(len(value) <= 63 for value in labels.values())
 
 
-def test_the_result_outweighs_the_pods_own_end(ended, platform, tmp_path):
-    leave_result(platform, tmp_path / "work", "gate", "rejected")
-    with pytest.raises(AirflowSkipException, match="gate is rejected"):
-        ended._conclude(task_context(), AirflowException("Pod returned a failure"))
-    leave_result(platform, tmp_path / "work", "gate", links={"Gate report": "http://x"})
-    assert ended._conclude(task_context(), AirflowException("lost the pod"))["status"] == "done"
-    assert ended.links == {"Gate report": "http://x"}
-
-
-def test_a_green_pod_without_a_result_has_failed(ended, platform, tmp_path):
-    with pytest.raises(AirflowException, match="without a valid result"):
-        ended._conclude(task_context(), None)
-    leave_result(platform, tmp_path / "work", "gate", ago=3600)
-    with pytest.raises(AirflowException, match="image cannot be pulled"):
-        ended._conclude(task_context(), AirflowException("image cannot be pulled"))
+def test_a_dag_with_pods_can_be_stored(pods):
+    stored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(pods))))
+    assert stored.task_ids == pods.task_ids
 
 
 def test_names_are_fit_for_kubernetes(platform, write_spec):
@@ -148,5 +213,5 @@ def test_names_are_fit_for_kubernetes(platform, write_spec):
     call = StepCall(spec.name, "model_deployment", "shift", "shift_100")
     task = pod_operator(spec, platform.kubernetes, call, task_id="shift_100")
     pod = rendered(task)
-    assert "_" not in pod.metadata.name
-    assert len(pod.metadata.name) <= 63
+    name = Attempt().next(pod.metadata.name, None).pod
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name), name
