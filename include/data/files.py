@@ -12,12 +12,12 @@ import fsspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fsspec.core import url_to_fs
 
 from include.data.frames import duplicated
 from include.data.source import Source
 from include.specs import ROOT, ModelSpec, did_you_mean
 from include.specs import data as specs
+from include.store.filesystems import file_system_of
 
 _SEPARATORS = (",", ";", "\t", "|")
 _CSV_FIX = "give a CSV file in UTF-8 with a header line, and as many fields in every line"
@@ -45,8 +45,8 @@ class FileSource(Source):
     def _locate(self) -> tuple[fsspec.AbstractFileSystem, str]:
         """Return the file system and the path in it of a file that exists."""
         try:
-            filesystem, path = url_to_fs(self._path if "://" in self._path else str(ROOT / self._path))
-        except (ImportError, ValueError) as error:
+            filesystem, path = file_system_of(self._path if "://" in self._path else str(ROOT / self._path))
+        except (ImportError, ValueError, OSError) as error:
             raise self._unreadable(error, "use a path, or a URI whose fsspec package is installed") from error
         if filesystem.isfile(path):
             return filesystem, path

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from include.specs.errors import FactoryError
 from include.specs.platform import Platform
+from include.store.mlflow_access import shown_uri
 from include.store.retry import keep_trying
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ ENVIRONMENT = {
 """What MLflow's client reads when it is imported; what the operator set stands."""
 _AWAY = ("TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED")
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+_REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
+_LOGIN = (
+    "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a user who may read and write experiments and models"
+)
 
 
 class MlflowError(FactoryError):
@@ -47,8 +51,7 @@ class MlflowServer:
 
     def __init__(self, platform: Platform) -> None:
         self.uri = platform.mlflow_uri.rstrip("/")
-        parts = urlsplit(self.uri)
-        self.shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self.shown = shown_uri(platform)
         """The address without a user or a password: for links and messages."""
         self._patience = platform.service_retry_seconds
 
@@ -93,6 +96,8 @@ class MlflowServer:
                 "start it ('make start' for the embedded one) or correct FACTORY_MLFLOW_URI, then run the step again",
             )
         except MlflowException as error:
+            if error.error_code in _REFUSED:
+                raise MlflowError(f"MLflow at {self.shown} does not let this user in; {_LOGIN}") from error
             kind = NotInMlflowError if error.error_code in _ABSENT else MlflowError
             raise kind(f"MLflow at {self.shown} refused: {self._redacted(error)}") from error
 

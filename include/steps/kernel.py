@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from include.specs import FactoryError, ModelSpec, Platform, TemporarilyUnavailableError, load_spec
 from include.steps.catalogue import find_step
 from include.steps.context import Outcome, StepContext
 from include.store.artifacts import ArtifactStore
+from include.store.locks import exclusive
 from include.store.runs import Result, RunFolder, Status
 
 log = logging.getLogger(__name__)
@@ -39,13 +38,11 @@ def execute(call: Call, platform: Platform) -> Result:
     """Run a step and return its result, which is also the last file written to its folder.
 
     Two processes never work on the same task of the same run: the second waits, and takes the first one's result when
-    that ended meanwhile (a worker that was killed may leave its step running).
+    that ended meanwhile (a worker that was killed, or a machine that was cut off, may leave its step running).
     """
     started = datetime.now(UTC)
     folder = RunFolder(ArtifactStore.of(platform), call.model, call.run)
-    lock_file = platform.home / "locks" / f"{call.model}.{call.run}.{call.task}.lock"
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock_file):
+    with exclusive(platform, f"{call.model}.{call.run}.{call.task}"):
         finished = folder.find(call.task)
         if finished is not None and finished.ended > started and finished.status != "failed":
             log.info("an earlier try of this task ended while this one waited; its result stands")

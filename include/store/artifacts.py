@@ -31,6 +31,10 @@ class ArtifactError(FactoryError):
     """An artifact is missing, its path leaves the store, or the store refuses."""
 
 
+class MissingArtifactError(ArtifactError):
+    """There is no such artifact."""
+
+
 class ArtifactStore:
     """Files below a root URI (``file:///…``, ``s3://bucket/prefix``, ``memory://…``), addressed by relative paths.
 
@@ -68,7 +72,7 @@ class ArtifactStore:
         """Return the content of ``path``.
 
         Raises:
-            ArtifactError: there is no such file.
+            MissingArtifactError: there is no such file.
         """
         full = self._full(path)
         content: bytes = self._ask(lambda: self._fs.cat_file(full), path)
@@ -122,7 +126,7 @@ class ArtifactStore:
         """Give the file or folder ``path`` as a local, read-only path for the length of the ``with`` block.
 
         Raises:
-            ArtifactError: there is no such artifact.
+            MissingArtifactError: there is no such artifact.
         """
         full = self._full(path)
         if "file" in self._protocols:
@@ -229,8 +233,8 @@ class ArtifactStore:
         except OSError as error:
             raise ArtifactError(f"{self.uri}/{path}: {_line(error)}; look to the store's rights and space") from error
 
-    def _missing(self, path: str) -> ArtifactError:
-        return ArtifactError(f"{self.uri}/{path}: no such artifact; run the step that writes it")
+    def _missing(self, path: str) -> MissingArtifactError:
+        return MissingArtifactError(f"{self.uri}/{path}: no such artifact; run the step that writes it")
 
     @property
     def _renames(self) -> bool:

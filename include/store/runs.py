@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from include.specs.errors import FactoryError
-from include.store.artifacts import ArtifactStore
+from include.store.artifacts import ArtifactStore, MissingArtifactError
 
 Status = Literal["done", "rejected", "failed"]
 RESULT = "result.json"
@@ -84,11 +84,9 @@ class RunFolder:
     def find(self, step: str) -> Result | None:
         """Return the result of ``step``, or None when it left no valid one."""
         path = self.path(step, RESULT)
-        if not self.store.exists(path):
-            return None
         try:
             return Result.model_validate_json(self.store.read_bytes(path))
-        except ValidationError:
+        except (MissingArtifactError, ValidationError):
             return None
 
     def start(self, step: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from include.serving.errors import ServingError, unavailable
 from include.specs import FactoryError, Platform, load_platform
+from include.store.mlflow_access import request_options
 from include.store.packages import MANIFEST
 
 ABSENT = 3
@@ -55,7 +56,9 @@ def champion_number(platform: Platform, model: str) -> str | None:
 
     url = f"{platform.mlflow_uri.rstrip('/')}/api/2.0/mlflow/registered-models/alias"
     try:
-        response = httpx.get(url, params={"name": model, "alias": "champion"}, timeout=5, trust_env=False)
+        response = httpx.get(
+            url, params={"name": model, "alias": "champion"}, timeout=5, trust_env=False, **request_options()
+        )
         if response.status_code in (400, 404):
             return None
         return str(response.raise_for_status().json()["model_version"]["version"])

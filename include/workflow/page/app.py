@@ -15,9 +15,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from include.specs import FactoryError, SpecError, load_all, load_platform, load_spec
+from include.specs import FactoryError, SpecError, TemporarilyUnavailableError, load_all, load_platform, load_spec
 from include.store.artifacts import ArtifactStore
 from include.store.links import artifact_url
+from include.store.mlflow_access import shown_uri
 from include.store.runs import RunFolder
 from include.workflow.page.overview import Versions, view, views
 from include.workflow.page.versions import read_versions
@@ -107,7 +108,9 @@ def artifact(model: str, run: str, task: str, file: str) -> Response:
         raise HTTPException(404, "There is no such artifact.")
     try:
         content = store.read_bytes(RunFolder(store, model, run).path(task, file))
-    except (FactoryError, OSError, ValueError) as error:
+    except TemporarilyUnavailableError:
+        raise
+    except (FactoryError, ValueError) as error:
         raise HTTPException(404, "There is no such artifact; the run may have been removed.") from error
     kind = "text/plain" if suffix in {".md", ".csv"} else mimetypes.types_map.get(suffix, "text/plain")
     headers = {
@@ -133,7 +136,7 @@ def _render(template: str, status: int = 200, **values: Any) -> HTMLResponse:
         .get_template(template)
         .render(
             airflow=platform.airflow_url.rstrip("/"),
-            mlflow=platform.mlflow_uri.rstrip("/"),
+            mlflow=shown_uri(platform),
             address_of=lambda result, file: artifact_url(platform, result.model, result.run, result.step, file),
             **values,
         )

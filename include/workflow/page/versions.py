@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from include.specs import Platform
+from include.store.mlflow_access import request_options
 from include.workflow.page.overview import Versions
 
 TIMEOUT_SECONDS = 2.0
@@ -15,7 +16,9 @@ async def read_versions(platform: Platform) -> dict[str, Versions] | None:
     found: dict[str, Versions] = {}
     token = ""
     try:
-        async with httpx.AsyncClient(base_url=platform.mlflow_uri, timeout=TIMEOUT_SECONDS) as client:
+        async with httpx.AsyncClient(
+            base_url=platform.mlflow_uri, timeout=TIMEOUT_SECONDS, **request_options()
+        ) as client:
             while True:
                 query = {"max_results": "1000", **({"page_token": token} if token else {})}
                 answer = await client.get("/api/2.0/mlflow/registered-models/search", params=query)
