@@ -1,4 +1,4 @@
-"""A search that a test kills: ``python -m tests.integration.automl.killed_search <pickled plan>``."""
+"""A search, or its part at one place, that a test kills: ``python -m …killed_search <pickled plan>``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import pickle
 import sys
 from pathlib import Path
 
-from include.automl.search import search
+from include.automl.search import search, take_part
 
 if __name__ == "__main__":
     plan = pickle.loads(Path(sys.argv[1]).read_bytes())
-    search(plan, lambda record: print(record.number, record.state, flush=True))
+    run = search if plan.place is None else take_part
+    run(plan, lambda record: print(record.number, record.state, flush=True))
