@@ -4,22 +4,28 @@ import os
 from datetime import timedelta
 from typing import Any
 
+import yaml
 from feast import Entity, FeatureService, FeatureView, Field, FileSource  # noqa: TID253 - Feast imports this file
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (  # noqa: TID253
+    PostgreSQLSource,
+)
 from feast.on_demand_feature_view import on_demand_feature_view  # noqa: TID253
 from feast.types import Bool, Float64, Int64, String  # noqa: TID253
 from feast.value_type import ValueType  # noqa: TID253
 
 FOLDER = os.environ["FACTORY_FEAST__DATA"]
+IN_POSTGRES = yaml.safe_load(os.environ["FACTORY_FEAST__OFFLINE_STORE"]).get("type") == "postgres"
 
 
-def parquet(name: str) -> FileSource:
-    """Return the source of a view: rows are known from ``event_timestamp`` on, the latest ``created`` one wins."""
-    return FileSource(
-        name=f"{name}_file",
-        path=f"{FOLDER.rstrip('/')}/{name}.parquet",
-        timestamp_field="event_timestamp",
-        created_timestamp_column="created",
-    )
+def records(name: str) -> FileSource | PostgreSQLSource:
+    """Return the source of a view: rows are known from ``event_timestamp`` on, the latest ``created`` one wins.
+
+    A table where the offline store is PostgreSQL, a Parquet file elsewhere.
+    """
+    times = {"timestamp_field": "event_timestamp", "created_timestamp_column": "created"}
+    if IN_POSTGRES:
+        return PostgreSQLSource(name=f"{name}_table", table=name, **times)
+    return FileSource(name=f"{name}_file", path=f"{FOLDER.rstrip('/')}/{name}.parquet", **times)
 
 
 customer = Entity(name="customer", join_keys=["customer_id"], value_type=ValueType.STRING, description="A subscriber.")
@@ -28,7 +34,7 @@ subscription = FeatureView(
     name="subscription",
     entities=[customer],
     ttl=timedelta(days=90),
-    source=parquet("subscription"),
+    source=records("subscription"),
     schema=[
         Field(name="tenure_months", dtype=Int64),
         Field(name="plan", dtype=String),
@@ -46,7 +52,7 @@ usage = FeatureView(
     name="usage",
     entities=[customer],
     ttl=timedelta(days=14),
-    source=parquet("usage"),
+    source=records("usage"),
     schema=[
         Field(name="logins_30d", dtype=Int64),
         Field(name="minutes_30d", dtype=Float64),

@@ -50,14 +50,19 @@ def write_feature_files(
     seed: int = SEED,
 ) -> list[Path]:
     """Write the three Parquet files into ``folder`` and return their paths; the arguments are those of `simulate`."""
+    tables = feature_tables(start_week, weeks, per_week, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    return [_write(table, folder / f"{name}.parquet") for name, table in tables.items()]
+
+
+def feature_tables(start_week: int, weeks: int, per_week: int, seed: int = SEED) -> dict[str, pd.DataFrame]:
+    """Return the records of each view, and the entities, by name; the arguments are those of `simulate`."""
     rows = simulate(start_week, weeks, per_week, seed)
-    tables = {
+    return {
         "subscription": _subscription(rows),
         "usage": _usage(rows),
         ENTITIES: rows[["customer_id", "observed_at", "churned"]],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_write(table, folder / f"{name}.parquet") for name, table in tables.items()]
 
 
 def _subscription(rows: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +118,8 @@ def _write(table: pd.DataFrame, path: Path) -> Path:
 
 
 def main() -> None:
-    """Write the files into the platform's folder of feature data."""
+    """Write the files into the platform's folder of feature data, and the tables where its offline store has such."""
+    from include.features.feast_tables import offline_database, write_tables
     from include.specs import load_platform
     from include.store.feature_store import data_folder
 
@@ -122,7 +128,11 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=HISTORY_WEEKS)
     parser.add_argument("--per-week", type=int, default=PER_WEEK)
     options = parser.parse_args()
-    folder = Path(data_folder(load_platform()))
+    platform = load_platform()
+    if (database := offline_database(platform)) is not None:
+        for name in write_tables(database, feature_tables(options.start_week, options.weeks, options.per_week)):
+            print(f"table {name}")
+    folder = Path(data_folder(platform))
     for path in write_feature_files(folder, options.start_week, options.weeks, options.per_week):
         print(path)
 

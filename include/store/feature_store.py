@@ -11,21 +11,23 @@ import hashlib
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from include.specs import ROOT, FactoryError, Platform, load_platform
+from include.store.locks import exclusive
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore, FeatureView
 
 CONFIG = "feature_store.yaml"
 _APPLY_SECONDS = 300
+_PASSWORD = re.compile(r"""password["']?\s*[:=]\s*["']?([^\s"',}]+)|://[^\s:/@]*:([^\s@/]+)@""")
+"""A password in a YAML mapping, in Redis' connection string, or in a URI."""
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +43,7 @@ def environment(platform: Platform) -> dict[str, str]:
     return {
         "FACTORY_FEAST__REGISTRY": registry or json.dumps({"path": str(folder / "registry.db")}),
         "FACTORY_FEAST__ONLINE_STORE": online or json.dumps({"type": "sqlite", "path": str(folder / "online.db")}),
-        "FACTORY_FEAST__OFFLINE_STORE": feast.offline_store,
+        "FACTORY_FEAST__OFFLINE_STORE": feast.offline_store.get_secret_value(),
         "FACTORY_FEAST__DATA": data_folder(platform),
     }
 
@@ -82,7 +84,7 @@ def open_feature_store(platform: Platform, repo: str | None = None) -> FeatureSt
         config.repo_path = folder
         return FeatureStore(config=config)
     except (FeastError, ValueError, TypeError, OSError, yaml.YAMLError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = redacted(str(error).strip().splitlines()[0], environment(platform))
         raise FeatureStoreError(f"{folder / CONFIG}: {reason}; correct it, or FACTORY_FEAST__*") from error
 
 
@@ -111,13 +113,21 @@ def apply_definitions(platform: Platform, repo: str | None = None) -> bool:
     home = platform.home / "feast"
     home.mkdir(parents=True, exist_ok=True)
     marker = home / "applied.txt"
-    with FileLock(home / "apply.lock"):
+    with exclusive(platform, "feast.apply"):
         if marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
             return False
         marker.unlink(missing_ok=True)
         _apply(folder, variables)
         marker.write_text(wanted, encoding="utf-8")
     return True
+
+
+def redacted(text: str, variables: dict[str, str]) -> str:
+    """Return ``text`` without the passwords of ``variables``, in which Feast's messages may quote its configuration."""
+    found = [one for value in variables.values() for one in _PASSWORD.findall(value)]
+    for password in sorted({one for groups in found for one in groups if one}, key=len, reverse=True):
+        text = text.replace(password, "***")
+    return text
 
 
 def _apply(folder: Path, variables: dict[str, str]) -> None:
@@ -137,7 +147,7 @@ def _apply(folder: Path, variables: dict[str, str]) -> None:
             f"feast apply took longer than {_APPLY_SECONDS} s; is the registry reachable?"
         ) from error
     if done.returncode:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
+        said = redacted("\n".join((done.stderr or done.stdout).strip().splitlines()[-5:]), variables)
         raise FeatureStoreError(f"feast apply refused the definitions in {folder}:\n{said}")
 
 

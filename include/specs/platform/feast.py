@@ -16,7 +16,8 @@ class Feast(Spec):
     """Feast's 'registry' as YAML, such as {registry_type: sql, path: 'postgresql+psycopg://…'}; a file when empty."""
     online_store: SecretStr = SecretStr("")
     """Feast's 'online_store' as YAML, such as {type: redis, connection_string: 'redis:6379'}; SQLite when empty."""
-    offline_store: str = "{type: duckdb}"
-    """Feast's 'offline_store' as YAML. Its default 'file' store drops entity rows silently."""
+    offline_store: SecretStr = SecretStr("{type: duckdb}")
+    """Feast's 'offline_store' as YAML, such as {type: postgres, host: db, database: …, user: …, password: …}, in which
+    the shipped feature views are tables then. Its default 'file' store drops entity rows silently."""
     data: str = ""
     """Folder of the Parquet files behind the shipped feature views; <home>/feature_data when empty."""
