@@ -7,7 +7,7 @@ UV := UV_FIND_LINKS="$(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))" $(BIN)/uv
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run life start stop clean status check adopt test test-formats test-e2e lint format lock schema bench-parse bench-runtimes bench-steps proto test-conformance bench-serving bench-endurance image-serving
+.PHONY: help env run life start stop clean status check adopt test test-formats test-e2e lint format lock schema bench-parse bench-runtimes bench-steps proto test-conformance bench-serving bench-endurance manifests test-terraform image-serving
 
 help:  ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -76,6 +76,13 @@ image-serving:  ## Build the model server's image (IMAGE=name:tag, OPTIONS=furth
 
 test-load: .venv/dev  ## Kill workers, servers and stores under full load, and count what it cost
 	$(BIN)/pytest tests/load --timeout=300
+
+manifests: .venv/dev  ## Make what is generated for Kubernetes, and hold every manifest and the chart against their schemas
+	$(BIN)/python kubernetes/rules.py
+	$(BIN)/pytest -q tests/unit/kubernetes
+
+test-terraform: .venv/dev  ## Plan, apply and destroy the cloud side against a local AWS API
+	$(BIN)/pytest tests/terraform --timeout=900
 
 format: .venv/dev  ## Format and mend what the linter can mend
 	$(BIN)/ruff format .
