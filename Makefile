@@ -7,7 +7,7 @@ UV := UV_FIND_LINKS="$(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))" $(BIN)/uv
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run life start stop clean status check adopt test test-formats test-e2e lint format lock schema bench-parse bench-runtimes bench-steps proto test-conformance bench-serving bench-endurance manifests test-terraform image-serving
+.PHONY: help env run life start stop clean status check adopt test test-formats test-engines predict-batch test-e2e lint format lock schema bench-parse bench-runtimes bench-steps proto test-conformance bench-serving bench-endurance manifests test-terraform image-serving
 
 help:  ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ clean: stop  ## Stop, and forget runs, models and logs
 check: .venv/run  ## Hold specs against their data and platform (MODEL=name for one)
 	@$(BIN)/python -m include.steps.check $(MODEL)
 
+predict-batch: .venv/run  ## Answer every row of a file, or of the spec's source (MODEL=name, FROM=file, VERSION=)
+	@$(BIN)/python -m include.steps.predict_batch $(MODEL) --from "$(FROM)" $(if $(VERSION),--version $(VERSION))
+
 adopt: .venv/run  ## Register a model that was trained elsewhere (MODEL=name FROM=file MANIFEST=file, ROWS=csv)
 	@$(BIN)/python -m include.steps.adopt $(MODEL) --from "$(FROM)" --manifest "$(MANIFEST)" $(if $(ROWS),--rows "$(ROWS)")
 
@@ -66,6 +69,15 @@ test: .venv/dev  ## Run the linters, the unit and the integration tests
 
 test-formats: .venv-formats/ready  ## Run the tests of TorchScript and TensorFlow, in an environment above the main one
 	.venv-formats/bin/python -m pytest tests/formats
+
+.venv-engines/ready: requirements-engines.txt .venv/dev
+	$(PYTHON) -m venv --clear --without-pip .venv-engines
+	$(UV) pip install --quiet --python .venv-engines/bin/python --require-hashes -r requirements-engines.txt
+	echo "$(CURDIR)/.venv/lib/python3.11/site-packages" > .venv-engines/lib/python3.11/site-packages/main.pth
+	@touch $@
+
+test-engines: .venv-engines/ready  ## Run the tests of Ray and Spark on small clusters of this machine, in an environment above the main one
+	.venv-engines/bin/python -m pytest tests/engines
 
 test-e2e: .venv/dev  ## Run the whole life and the Airflow UI in a browser
 	$(BIN)/pytest tests/e2e --timeout=1800
@@ -94,6 +106,7 @@ lock: | .venv/pip  ## Compile requirements*.in into locks with hashes
 	@for name in $(CONFORMANCE); do $(BIN)/uv pip compile --generate-hashes --python-version 3.11 --quiet \
 		--custom-compile-command "make lock" tests/conformance/$$name.in -o tests/conformance/$$name.txt || exit 1; done
 	$(UV) pip compile --generate-hashes --python-version 3.11 --quiet -c requirements.txt requirements-formats.in -o requirements-formats.txt
+	$(UV) pip compile --generate-hashes --python-version 3.11 --quiet -c requirements.txt requirements-engines.in -o requirements-engines.txt
 	for peer in mlserver bentoml; do \
 		$(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
 			benchmarks/serving/peers/$$peer.in -o benchmarks/serving/peers/$$peer.txt || exit; done

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -12,6 +14,7 @@ from typing import Any
 
 from include.automl.worker import Failed, Refit, Setup, Validate, serve
 
+Work = Validate | Refit
 PRELOAD = [
     "include.automl.worker",
     "include.features.plan",
@@ -34,7 +37,41 @@ class Worker:
 
     process: Any
     connection: Connection
-    work: Validate | Refit | None = None
+    work: Work | None = None
+
+
+class WorkerPool(ABC):
+    """Workers of one search, wherever they are. A worker has the attribute ``work``, None when it is idle.
+
+    Every pool passes `tests.integration.automl.pool_contract.PoolContract`.
+    """
+
+    @abstractmethod
+    def submit(self, work: Work) -> None:
+        """Give ``work`` to an idle worker, or to a new one."""
+
+    @property
+    @abstractmethod
+    def busy(self) -> int:
+        """Number of workers that are at work."""
+
+    @abstractmethod
+    def reports(self, timeout: float | None) -> list[tuple[Any, Any]]:
+        """Wait for reports; return (worker, report) pairs, none when ``timeout`` seconds have passed.
+
+        A worker that died reports `Failed` and is forgotten.
+        """
+
+    @abstractmethod
+    def answer(self, worker: Any, go_on: bool) -> None:
+        """Tell a worker that reported a fold whether to go on; if not, it is idle."""
+
+    @abstractmethod
+    def cancel(self) -> list[Work]:
+        """End every worker at once, whatever it is doing; return the work that is lost."""
+
+
+MakePool = Callable[[Setup], WorkerPool]
 
 
 def warm_up() -> None:
@@ -44,7 +81,7 @@ def warm_up() -> None:
     forkserver.ensure_running()
 
 
-class Pool:
+class Pool(WorkerPool):
     """Processes that work for one search; a dead one costs only the work that it had, and is replaced."""
 
     def __init__(self, setup: Setup) -> None:
@@ -52,7 +89,7 @@ class Pool:
         self._start_method = multiprocessing.get_context("forkserver")
         self._workers: list[Worker] = []
 
-    def submit(self, work: Validate | Refit) -> None:
+    def submit(self, work: Work) -> None:
         """Give ``work`` to an idle worker, or to a new one."""
         for worker in [worker for worker in self._workers if worker.work is None]:
             try:
@@ -90,7 +127,7 @@ class Pool:
         if not go_on:
             worker.work = None
 
-    def cancel(self) -> list[Validate | Refit]:
+    def cancel(self) -> list[Work]:
         """End every worker at once, whatever it is doing; return the work that is lost."""
         lost = [worker.work for worker in self._workers if worker.work is not None]
         for worker in self._workers:

@@ -15,7 +15,7 @@ import numpy as np
 from include.automl.bench import Configuration, Objective
 from include.automl.families import find_family
 from include.automl.folds import Array
-from include.automl.pool import Pool, Worker, warm_up
+from include.automl.pool import MakePool, Pool, warm_up
 from include.automl.trials import Record, State, Trials
 from include.automl.worker import Failed, Refit, Refitted, Setup, Validate, oof_file
 from include.specs import FactoryError
@@ -92,6 +92,7 @@ class Plan:
         max_trials: stop after this many; the spec's when None.
         place: which of several search steps this is, from 1; None for the one that does all, or that comes last.
         neighbours: search steps that share the cores of this machine.
+        make_pool: makes the workers.
     """
 
     data: Path
@@ -105,6 +106,7 @@ class Plan:
     max_trials: int | None = None
     place: int | None = None
     neighbours: int = 1
+    make_pool: MakePool = Pool
 
 
 def search(plan: Plan, on_trial: Callable[[Record], None] | None = None) -> SearchResult:
@@ -146,7 +148,8 @@ def take_part(plan: Plan, on_trial: Callable[[Record], None] | None = None) -> l
 class _Search:
     def __init__(self, plan: Plan, on_trial: Callable[[Record], None]) -> None:
         self.began = time.monotonic()
-        warm_up()  # imports in the background what workers need, while this process imports what it needs
+        if plan.make_pool is Pool:
+            warm_up()  # imports in the background what workers need, while this process imports what it needs
         import joblib
 
         self.plan, self.on_trial = plan, on_trial
@@ -161,7 +164,7 @@ class _Search:
             threads=max(1, self.cores // (wanted.parallel * plan.neighbours)),
             scratch=plan.scratch,
         )
-        self.pool = Pool(setup)
+        self.pool = plan.make_pool(setup)
         families = dict.fromkeys([*wanted.families, *(configuration.family for configuration in plan.first)])
         self.trials = Trials(plan.storage, plan.name, task, list(families), plan.objective, wanted.seed, plan.place)
         first = plan.first or [Configuration(name, find_family(name).defaults(task)) for name in families]
@@ -219,7 +222,7 @@ class _Search:
         self._end(number, "done")
         return True
 
-    def _handle(self, worker: Worker, report: Any) -> None:
+    def _handle(self, worker: Any, report: Any) -> None:
         work = worker.work
         if not isinstance(work, Validate):
             return

@@ -124,7 +124,7 @@ def _validate(work: Validate, bench: Bench, setup: Setup, loaded: float, connect
     folds = bench.folds[: work.folds]
     for number, (fit, held) in enumerate(folds):
         scored = bench.score(work.configuration, number, setup.threads)
-        _keep(oof_file(setup.scratch, work.number, number), rows=held, outputs=scored.outputs)
+        keep(oof_file(setup.scratch, work.number, number), rows=held, outputs=scored.outputs)
         refit = loaded + len(bench.prepared.train) / len(fit) * (scored.plan_seconds + scored.fit_seconds)
         last = number == len(folds) - 1
         connection.send(FoldDone(scored.score, scored.fit_seconds, refit, last))
@@ -137,7 +137,7 @@ def oof_file(scratch: Path, number: int, fold: int) -> Path:
     return scratch / f"{number}.{fold}.npz"
 
 
-def _keep(file: Path, **arrays: Any) -> None:
+def keep(file: Path, **arrays: Any) -> None:
     """Write arrays to ``file``, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(f".{os.getpid()}.tmp.npz")

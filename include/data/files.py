@@ -126,6 +126,26 @@ class ParquetSource(FileSource):
             raise self._unreadable(error, "give a Parquet file") from error
         return table.to_pandas(ignore_metadata=True)
 
+    def row_groups(self) -> list[int]:
+        """Return how many rows each row group holds: the parts in which the file can be read."""
+        filesystem, path = self._locate()
+        try:
+            with filesystem.open(path, "rb") as file:
+                metadata = pq.ParquetFile(file).metadata
+                return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(error, "give a Parquet file") from error
+
+    def read_row_group(self, group: int) -> pd.DataFrame:
+        """Return the rows of one row group, normalised."""
+        filesystem, path = self._locate()
+        try:
+            with filesystem.open(path, "rb") as file:
+                table = pq.ParquetFile(file).read_row_group(group, columns=self.names)
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(error, "give a Parquet file") from error
+        return self._normal(table.to_pandas(ignore_metadata=True))
+
     def _filters(self, schema: pa.Schema, start: datetime | None, end: datetime | None) -> list[tuple[str, str, Any]]:
         """Return the window as Parquet filters, a little wide; none where the column is not of a time type."""
         if self.time is None or not pa.types.is_timestamp(kind := schema.field(self.time).type):

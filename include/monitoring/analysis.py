@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from include.monitoring.counts import WindowCounts
 from include.monitoring.drift import ColumnDrift, Compared, DriftMonitor, compared
 from include.monitoring.monitor import Monitor, MonitorResult
 from include.monitoring.performance import PerformanceMonitor
 from include.monitoring.quality import QualityMonitor
-from include.monitoring.sample import Reference, ReferenceMissingError
+from include.monitoring.sample import Reference, ReferenceMissingError, Sample
 from include.monitoring.windows import Due
 from include.specs.model import ModelSpec
 from include.store.prediction_log import PredictionLog
 from include.store.signals import Window
+
+Count = Callable[[Reference, Due], WindowCounts]
+"""Counts the rows of a window's judged version against a reference (`include.monitoring.drift.reckoner`)."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,18 @@ class Analyst:
         log: the prediction log.
         reference_of: version → its reference; raises `ReferenceMissingError` when there is none any more.
         run: the name of the monitoring run.
+        count: counts a window's columns for drift, where that is not done here on a sample of its rows.
     """
 
-    def __init__(self, spec: ModelSpec, log: PredictionLog, reference_of: Callable[[str], Reference], run: str) -> None:
-        self.spec, self.log, self.run = spec, log, run
+    def __init__(
+        self,
+        spec: ModelSpec,
+        log: PredictionLog,
+        reference_of: Callable[[str], Reference],
+        run: str,
+        count: Count | None = None,
+    ) -> None:
+        self.spec, self.log, self.run, self._count = spec, log, run, count
         self._reference_of = reference_of
         self._monitors: dict[str, list[Monitor]] = {}
 
@@ -60,9 +72,14 @@ class Analyst:
         frame = self.log.frame(self.spec.name, due.start, due.end)
         reference = monitors[0].reference
         sample = reference.sample(frame[frame["version"] == due.version])
-        results = [monitor.calculate(sample) for monitor in monitors]
+        results = [self._calculate(monitor, sample, due) for monitor in monitors]
         columns = tuple(ColumnDrift(**column) for column in results[0].evidence["columns"])
         return Analysis(self._record(due, results), compared(reference, sample), columns)
+
+    def _calculate(self, monitor: Monitor, sample: Sample, due: Due) -> MonitorResult:
+        if self._count is not None and isinstance(monitor, DriftMonitor):
+            return monitor.judge(self._count(monitor.reference, due))
+        return monitor.calculate(sample)
 
     def _monitors_of(self, version: str) -> list[Monitor]:
         if version not in self._monitors:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from include.monitoring.counts import Reckoner, WindowCounts
 from include.monitoring.monitor import Monitor, MonitorResult
 from include.monitoring.sample import Reference, Sample, thinned
 from include.monitoring.statistics import categorical_psi, homogeneity_p_value, ks_p_value, numeric_psi
@@ -59,19 +60,34 @@ def compared(reference: Reference, sample: Sample) -> Compared:
     Dates are left out (time passes, which is no drift), and so is a column that has no value on one side (the quality
     monitor reports it).
     """
-    held_out = _with_answers(reference, reference.held_out)
-    current = _with_answers(reference, sample)
+    held_out = with_answers(reference, reference.held_out)
+    current = with_answers(reference, sample)
+    kinds = {
+        name: kind
+        for name, kind in _kinds(reference).items()
+        if held_out[name].notna().any() and current[name].notna().any()
+    }
+    return Compared(thinned(held_out[list(kinds)]), thinned(current[list(kinds)]), kinds)
+
+
+def reckoner(reference: Reference) -> Reckoner:
+    """Return what counts a window of any size against ``reference``, part by part."""
+    kinds = _kinds(reference)
+    return Reckoner.of(thinned(with_answers(reference, reference.held_out)[list(kinds)]), kinds)
+
+
+def _kinds(reference: Reference) -> dict[str, Kind]:
     kinds: dict[str, Kind] = {
         field.name: "numeric" if field.type == "number" else "categorical"
         for field in reference.fields
         if field.type != "datetime"
     }
     kinds[PREDICTION] = "categorical" if reference.task == "multiclass" else "numeric"
-    kinds = {name: kind for name, kind in kinds.items() if held_out[name].notna().any() and current[name].notna().any()}
-    return Compared(thinned(held_out[list(kinds)]), thinned(current[list(kinds)]), kinds)
+    return kinds
 
 
-def _with_answers(reference: Reference, sample: Sample) -> pd.DataFrame:
+def with_answers(reference: Reference, sample: Sample) -> pd.DataFrame:
+    """Return the features of ``sample`` and, as the column `PREDICTION`, what was answered."""
     import pandas as pd
 
     answers: Any = sample.outputs
@@ -106,7 +122,28 @@ class DriftMonitor(Monitor):
 
     def calculate(self, sample: Sample) -> MonitorResult:
         """Test each feature and the answers of one window against the held-out rows."""
-        columns = column_drifts(compared(self.reference, sample), self.settings.alpha, self.settings.min_effect)
+        return self._result(
+            column_drifts(compared(self.reference, sample), self.settings.alpha, self.settings.min_effect)
+        )
+
+    def judge(self, counts: WindowCounts) -> MonitorResult:
+        """Test a window that was counted by `reckoner`: all of its rows, not a sample of them."""
+        found, kinds = reckoner(self.reference).tests(counts), _kinds(self.reference)
+        bound = self.settings.alpha / max(len(found), 1)
+        return self._result(
+            [
+                ColumnDrift(
+                    name,
+                    "ks" if kind == "numeric" else "chi2",
+                    *found[name],
+                    drifted=found[name][0] <= bound and found[name][1] >= self.settings.min_effect,
+                )
+                for name, kind in kinds.items()
+                if name in found
+            ]
+        )
+
+    def _result(self, columns: list[ColumnDrift]) -> MonitorResult:
         drifted = sorted((column for column in columns if column.drifted), key=lambda column: -column.psi)
         evidence = {
             "alpha": self.settings.alpha,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,11 @@ def homogeneity_p_value(reference: pd.Series, current: pd.Series) -> float:
     drift. Categories with fewer than 5 expected in the smaller sample are pooled (Cochran 1954); the choice rests on
     the margins alone, which say nothing about a difference.
     """
+    return homogeneity_of_counts(reference.value_counts(), current.value_counts())
+
+
+def homogeneity_of_counts(reference: Mapping[Any, int], current: Mapping[Any, int]) -> float:
+    """Return the same of two mappings category → rows."""
     from scipy.stats import chi2_contingency
 
     table = category_table(reference, current)
@@ -37,14 +43,14 @@ def homogeneity_p_value(reference: pd.Series, current: pd.Series) -> float:
     return float(chi2_contingency(table, correction=False).pvalue)
 
 
-def category_table(reference: pd.Series, current: pd.Series) -> Array:
+def category_table(reference: Mapping[Any, int], current: Mapping[Any, int]) -> Array:
     """Return counts by sample and category, shape (2, cells); rare categories share a cell with others as rare.
 
     Ties are broken by name: an order that depended on the sample would be a difference between the samples.
     """
     import pandas as pd
 
-    both = pd.concat([reference.value_counts(), current.value_counts()], axis=1).fillna(0)
+    both = pd.concat([pd.Series(dict(side), dtype=float) for side in (reference, current)], axis=1).fillna(0)
     counts: Array = both.sort_index(key=lambda names: names.map(str)).to_numpy(dtype=float).T
     counts = counts[:, np.argsort(counts.sum(axis=0), kind="stable")]
     sizes = counts.sum(axis=1)
@@ -67,15 +73,20 @@ def numeric_psi(reference: Array, current: Array) -> float:
     counts = [
         np.bincount(np.searchsorted(edges, values, side="right"), minlength=cells) for values in (reference, current)
     ]
-    return _psi(np.array(counts, dtype=float))
+    return psi_of_counts(np.array(counts, dtype=float))
 
 
 def categorical_psi(reference: pd.Series, current: pd.Series) -> float:
     """Return the population stability index over the categories, rare ones pooled."""
-    return _psi(category_table(reference, current))
+    return psi_of_categories(reference.value_counts(), current.value_counts())
 
 
-def _psi(counts: Array) -> float:
+def psi_of_categories(reference: Mapping[Any, int], current: Mapping[Any, int]) -> float:
+    """Return the same of two mappings category → rows."""
+    return psi_of_counts(category_table(reference, current))
+
+
+def psi_of_counts(counts: Array) -> float:
     """Return sum((q - p) ln(q / p)) of two rows of counts; half a count more in each cell keeps empty ones finite."""
     shares = (counts + 0.5) / (counts.sum(axis=1, keepdims=True) + 0.5 * counts.shape[1])
     return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())

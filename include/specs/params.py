@@ -48,6 +48,15 @@ class MonitoringParams(Spec):
     """Treat this as now: windows that ended before it are complete. The latest logged event time when empty."""
 
 
+class BatchParams(Spec):
+    """Parameters of the step predict_batch."""
+
+    version: int | None = Field(default=None, ge=1)
+    """Version to ask; the champion when empty."""
+    path: str | None = None
+    """CSV or Parquet file, or a URI, whose rows are answered; the spec's own source when empty."""
+
+
 class MaterializationParams(Spec):
     """Parameters of feature_materialization."""
 

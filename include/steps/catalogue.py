@@ -28,6 +28,8 @@ STEPS = {
     "monitor": "include.steps.monitor",
     "decide": "include.steps.decide",
     "close_retraining": "include.steps.close_retraining",
+    # batch predictions
+    "predict_batch": "include.steps.predict_batch",
     # feature store
     "materialize": "include.steps.materialize",
 }

@@ -15,6 +15,7 @@ from include.store.prediction_log import PredictionLog
 from include.store.signals import SignalStore, Window
 
 if TYPE_CHECKING:
+    from include.monitoring.analysis import Count
     from include.monitoring.sample import Reference
     from include.registry.models import Registry
 
@@ -47,7 +48,7 @@ def run(context: StepContext) -> Outcome:
     from include.monitoring.report import HTML, write_report
     from include.monitoring.windows import window_label
 
-    analyst = Analyst(spec, log, _references(context, registry), context.run)
+    analyst = Analyst(spec, log, _references(context, registry), context.run, _count(context))
     windows, links = [], {}
     for one in due:
         analysis = analyst.analyse(one)
@@ -78,6 +79,15 @@ def _references(context: StepContext, registry: Registry) -> Callable[[str], Ref
         return Reference.load(context.store, context.spec.name, found.run)
 
     return reference
+
+
+def _count(context: StepContext) -> Count | None:
+    """Return what counts a window for drift, where the platform leaves it to Spark."""
+    if context.platform.engines.drift == "local":
+        return None
+    from include.monitoring.spark_counts import SparkCounts
+
+    return context.resources.enter_context(SparkCounts(context.platform, context.spec.name))
 
 
 def _nothing(context: StepContext, message: str, as_of: datetime | None) -> Outcome:

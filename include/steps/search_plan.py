@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from include.automl.bench import Configuration
+from include.automl.pool import MakePool, Pool
 from include.automl.search import Plan
 from include.automl.trials import Record
 from include.evaluation.metrics import metric
 from include.registry.lineage import spec_digest
 from include.registry.models import Registry
+from include.specs import Platform
 from include.specs.params import TrainingParams
 from include.specs.training import FAMILIES
 from include.steps.context import StepContext
@@ -56,6 +59,7 @@ def plan_of(context: StepContext, place: int | None = None) -> tuple[str, Plan, 
         first=first,
         max_trials=len(first) or None,
         place=place,
+        make_pool=_pool(platform),
         neighbours=(spec.search.workers or 1) if platform.runtime == "process" and place is not None else 1,
     )
     return strategy, plan, note
@@ -73,6 +77,15 @@ def _champions(context: StepContext) -> tuple[Configuration, ...]:
     if champion is None or (family := champion.tags.get("factory.algorithm")) not in FAMILIES:
         return ()  # there is none, or it was trained elsewhere
     return (Configuration(family, json.loads(champion.tags.get("factory.parameters", "{}"))),)
+
+
+def _pool(platform: Platform) -> MakePool:
+    """Return what makes the workers: processes on this machine, or actors on a Ray cluster."""
+    if platform.engines.search == "local":
+        return Pool
+    from include.automl.ray_pool import RayPool
+
+    return partial(RayPool, address=platform.ray_address)
 
 
 def gather(context: StepContext, scratch: Path) -> None:

@@ -30,6 +30,7 @@ STEPS = {
     "monitor": Stage("Monitor", "Analyses every window that has ended: drift, quality, performance."),
     "decide": Stage("Decide", "Asks for a retraining when enough of the last windows raised a signal."),
     "close_retraining": Stage("Close retraining", "Writes down how the retraining ended; it runs however it ended."),
+    "predict_batch": Stage("Predict batch", "Answers every row of a source, and keeps the answers as a Parquet file."),
     "materialize": Stage("Materialize", "Copies feature values of an explicit interval to the online store."),
 }
 """Step name → title and description; the names are those of the step catalogue."""

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from include.specs.errors import Problem, SpecError, did_you_mean
 from include.specs.loader import ROOT
 from include.specs.platform.cluster_target import ClusterTarget
+from include.specs.platform.engines import Engines
 from include.specs.platform.feast import Feast
 from include.specs.platform.kubernetes import Kubernetes
 from include.specs.platform.serving import Serving
@@ -58,6 +59,11 @@ class Platform(BaseSettings):
     airflow_password: SecretStr = SecretStr("")
     """That user's password."""
     feast: Feast = Feast()
+    engines: Engines = Engines()
+    ray_address: str = ""
+    """Ray cluster: host:6379 from one of its nodes, ray://host:10001 from outside; one of the step's own when empty."""
+    spark_master: str = "local[*]"
+    """Spark master, such as spark://host:7077, k8s://https://host:6443 or local-cluster[2,1,1024]."""
     kubernetes: Kubernetes = Kubernetes()
     service_retry_seconds: float = Field(default=60.0, ge=0)
     """How long a step keeps trying a service that does not answer before it fails with a message."""
