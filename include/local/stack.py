@@ -46,14 +46,10 @@ class Stack:
 
     def programs(self) -> dict[str, str]:
         """Return the command line of each supervised program."""
-        home, python = self.platform.home, sys.executable
+        python = sys.executable
         mlflow, serving = urlsplit(self.platform.mlflow_uri), urlsplit(self.platform.serving_url)
         return {
-            "mlflow": (
-                f"{python} -m mlflow server --host {mlflow.hostname} --port {mlflow.port} --workers 1"
-                f" --backend-store-uri sqlite:///{home / 'mlflow.db'}"
-                f" --artifacts-destination {home / 'mlflow-artifacts'}"
-            ),
+            "mlflow": f"{python} -m mlflow server --host {mlflow.hostname} --port {mlflow.port} --workers 1",
             "model-server": f"{python} -m include.serving --host {serving.hostname} --port {serving.port}",
             "airflow-api-server": f"{python} -m airflow api-server",
             "airflow-scheduler": f"{python} -m airflow scheduler",

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from include.specs import FactoryError, ModelSpec, Platform, Problem, SpecError, load_all, load_platform, load_spec
+from include.specs import (
+    ROOT,
+    FactoryError,
+    ModelSpec,
+    Platform,
+    Problem,
+    SpecError,
+    load_all,
+    load_platform,
+    load_spec,
+)
 from include.specs.params import TrainingParams
 from include.steps.catalogue import STEPS
 from include.steps.context import Outcome, StepContext
@@ -43,6 +54,24 @@ def check_model(spec: ModelSpec, platform: Platform) -> tuple[list[Problem], lis
     return [*report.problems, *resources], report.warnings, f"{report.rows} rows, {report.columns} columns"
 
 
+def ask_cluster(models: Sequence[str], platform: Platform) -> tuple[dict[str, list[Problem]], str]:
+    """Return what the cluster has against the pods of ``models``, by model, and why it could not be asked, if so.
+
+    Pods are the other wing's: it is asked by its command line, as it asks for steps by ours.
+    """
+    if platform.runtime != "kubernetes" or not models:
+        return {}, ""
+    command = [sys.executable, "-m", "include.workflow.pods.check", *models]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return {}, f"pods were not tried on the cluster: {last}"
+    found: dict[str, list[Problem]] = {}
+    for one in json.loads(done.stdout.splitlines()[-1]):
+        found.setdefault(one["model"], []).append(Problem(one["where"], one["message"], one["fix"]))
+    return found, ""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Check one model, or all; print every problem; return 1 when there is any."""
     from include.data.runtime import platform_problems
@@ -55,13 +84,17 @@ def main(arguments: Sequence[str]) -> int:
         else:
             catalogue = load_all()
             specs, found = catalogue.specs, [*found, *catalogue.problems]
+        refused, unasked = ask_cluster(list(specs), platform)
     except SpecError as error:
-        specs, found = {}, error.problems
+        specs, found, refused, unasked = {}, error.problems, {}, ""
     for problem in found:
         print(f"✗ {problem}")
+    if unasked:
+        print(f"! {unasked}")
     total = len(found)
     for name, spec in specs.items():
         problems, warnings, size = check_model(spec, platform)
+        problems += refused.get(name, [])
         print(f"{'✗' if problems else '✓'} {name}" + (f": {size}" if size and not problems else ""))
         for problem in problems:
             print(f"    ✗ {problem}")
