@@ -28,6 +28,11 @@ class TargetContract:
     def rows(self) -> Sequence[Mapping[str, Any]]:
         raise NotImplementedError
 
+    @pytest.fixture
+    def keeps_idle(self) -> bool:
+        """Tell whether a version of the route that has no traffic keeps answering probes."""
+        return True
+
     def test_a_model_that_was_never_released_has_no_route(self, target):
         assert target.current("never_released") is None
         with pytest.raises(TargetError):
@@ -82,10 +87,13 @@ class TargetContract:
         assert [v.requests for v in target.statistics(model).variants.values()] == [0, 0]
         assert [v.latency_ms["p95"] for v in target.statistics(model).variants.values()] == [None, None]
 
-    def test_a_variant_without_traffic_can_be_probed(self, target, model, rows):
+    def test_a_variant_without_traffic_can_be_probed(self, target, model, rows, keeps_idle):
         target.route(route_at(model, 100, 1, 2))
+        answered = 4 if keeps_idle else 0
+        assert target.probe(model, rows[:4], variant="champion").errors == 4 - answered
+        assert target.statistics(model).variants["champion"].requests == answered
+        target.route(settled(model, 1))
         assert target.probe(model, rows[:4], variant="champion").errors == 0
-        assert target.statistics(model).variants["champion"].requests == 4
 
     def test_a_row_that_is_not_answered_is_reported_and_no_exception(self, target, model, rows):
         target.route(settled(model, 1))

@@ -1,0 +1,83 @@
+"""Why a version does not answer yet, from what the cluster says of its pods. Pure but for the pods' own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FINAL_WAITS = {
+    "ImagePullBackOff": "make the image available to the cluster, or correct cluster_target.image",
+    "ErrImageNeverPull": "load the image on the node, or set cluster_target.image_pull_policy to IfNotPresent",
+    "InvalidImageName": "correct cluster_target.image",
+    "CreateContainerConfigError": "make the ConfigMap and Secret that kubernetes.config_map and kubernetes.secret name",
+    "CreateContainerError": "look at the pod's events",
+    "RunContainerError": "look at the pod's events",
+}
+"""Reasons of a waiting container that waiting does not mend, and what does."""
+ABSENT = 3
+"""Exit code of a server whose version is not in the registry."""
+CRASHES = 2
+"""So many starts anew, and it is no accident."""
+LOG_LINES = 5
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a pod does not answer.
+
+    Attributes:
+        final: True when waiting does not help.
+    """
+
+    reason: str
+    final: bool
+
+
+def is_ready(pod: Document) -> bool:
+    """Tell whether the pod takes requests."""
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def trouble(pod: Document, log: Callable[[str, str, int], str], failures: Callable[[str], str]) -> Trouble:
+    """Return why ``pod``, which is not ready, is not.
+
+    Args:
+        pod: as the API server gives it.
+        log: returns the last lines of a container's log, by pod, container and number.
+        failures: returns what a running server says of its own failures, by pod; empty without any.
+    """
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    for one in status.get("conditions") or ():
+        if one["type"] == "PodScheduled" and one["status"] == "False":
+            return Trouble(f"no node takes pod {name}: {one.get('message', one.get('reason', ''))}", False)
+    for container in status.get("containerStatuses") or ():
+        if found := _container_trouble(name, container, log):
+            return found
+    if status.get("phase") == "Running" and (said := failures(name)):
+        return Trouble(f"the model server in pod {name} says: {said}", True)
+    return Trouble(f"pod {name} is {status.get('phase', 'Pending')} and not ready", False)
+
+
+def _container_trouble(pod: str, container: Document, log: Callable[[str, str, int], str]) -> Trouble | None:
+    waiting = container.get("state", {}).get("waiting") or {}
+    if (reason := waiting.get("reason", "")) in FINAL_WAITS:
+        text = f"pod {pod}: {reason} for image {container['image']} ({waiting.get('message', 'no message')})"
+        return Trouble(f"{text}; {FINAL_WAITS[reason]}", True)
+    if reason == "ErrImagePull":
+        return Trouble(f"pod {pod}: the image {container['image']} is not there yet ({waiting.get('message')})", False)
+    ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
+    if not ended:
+        return None
+    if ended.get("reason") == "OOMKilled":
+        return Trouble(f"pod {pod} was killed for want of memory; raise cluster_target.limits.memory", True)
+    final = ended.get("exitCode") == ABSENT or container.get("restartCount", 0) >= CRASHES
+    said = log(pod, container["name"], LOG_LINES) or ended.get("message") or "it logged nothing"
+    return Trouble(f"pod {pod} ends with exit code {ended.get('exitCode')}; its last lines: {said[-1500:]}", final)
+
+
+def first_trouble(found: Sequence[Trouble]) -> Trouble | None:
+    """Return the trouble that matters most: one that waiting does not mend before all others."""
+    return next((one for one in found if one.final), found[0] if found else None)
