@@ -18,7 +18,7 @@ class ClusterTarget(Spec):
     """The model server's image; one tag or digest a build, so that a pod that comes later runs the same."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
-    service_account: str | None = None
+    service_account: str | None = "factory-serving"
     """Service account of the serving pods; the namespace's default when null. They never call the cluster's API."""
     min_replicas: int = Field(default=1, ge=1)
     """Pods of each version that runs, also of one without traffic: it is probed before it gets any."""
