@@ -22,6 +22,10 @@ def open_source(spec: ModelSpec, platform: Platform) -> Source:
         from include.data.feast_source import FeastSource
 
         return FeastSource(spec, source, platform)
+    if isinstance(source, specs.SparkSource):
+        from include.data.spark_source import SparkSource
+
+        return SparkSource(spec, source, platform)
     from include.data.builtin import DatasetSource
 
     return DatasetSource(spec, source)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 from include.engines.errors import EngineError, needed
 from include.specs import ROOT
 
 LOCAL = "local"
+_PATIENCE = 10.0
+"""Seconds that a cluster may take to accept a connection."""
 _VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 
 
@@ -27,6 +31,7 @@ def connect(address: str) -> Any:
     ray = needed("ray", "the engine 'ray'")
     if ray.is_initialized():
         return ray
+    _answers(address)
     try:
         ray.init(
             address=address or LOCAL,
@@ -36,9 +41,7 @@ def connect(address: str) -> Any:
             **({} if address else {"include_dashboard": False}),
         )
     except (ConnectionError, TimeoutError, ValueError) as error:
-        raise EngineError(
-            f"Ray at '{address}' does not answer: {_first(error)}; correct FACTORY_RAY_ADDRESS"
-        ) from error
+        raise _away(address, error) from error
     except RuntimeError as error:
         raise _refused(address, error) from error
     return ray
@@ -54,6 +57,24 @@ def cores(ray: Any) -> int:
     if not found or max(found) < 1:
         raise EngineError("no node of the Ray cluster has a CPU to give; start workers with --num-cpus")
     return max(found)
+
+
+def _answers(address: str) -> None:
+    """Raise EngineError where nothing listens: Ray itself would go on trying for minutes."""
+    if not address:
+        return
+    parts = urlsplit(address if "://" in address else f"ray://{address}")
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise _away(address, error) from error
+
+
+def _away(address: str, error: Exception) -> EngineError:
+    return EngineError(
+        f"Ray at '{address}' does not answer ({_first(error)}): start it, or correct FACTORY_RAY_ADDRESS to host:6379 "
+        "or ray://host:10001"
+    )
 
 
 def _refused(address: str, error: RuntimeError) -> EngineError:

@@ -54,6 +54,18 @@ class FeastSource(Spec):
     """Folder of the Feast feature repository."""
 
 
+class SparkSource(Spec):
+    """Files that Spark reads, and what it makes of them; for data too large for one machine."""
+
+    type: Literal["spark"]
+    path: str
+    """File, folder or pattern relative to the project, or a URI that Spark's workers reach."""
+    format: Literal["parquet", "csv"] = "parquet"
+    """How the files are written; CSV with a header."""
+    query: str | None = None
+    """Spark SQL over the view 'rows', such as SELECT customer, count(*) AS calls FROM rows GROUP BY customer."""
+
+
 class DatasetSource(Spec):
     """A data set that comes with the factory: simulated (and named so) or shipped by a dependency."""
 
@@ -62,7 +74,7 @@ class DatasetSource(Spec):
     """churn_simulated, breast_cancer or diabetes."""
 
 
-Source = Annotated[FileSource | SqlSource | FeastSource | DatasetSource, Field(discriminator="type")]
+Source = Annotated[FileSource | SqlSource | FeastSource | SparkSource | DatasetSource, Field(discriminator="type")]
 
 
 class Expectation(Spec):

@@ -146,7 +146,7 @@ def _problems(error: ValidationError, where: str) -> Iterator[Problem]:
 
 def _is_discriminator(part: Any, item: Any) -> bool:
     """Tell whether ``part`` is the tag that Pydantic adds to the path of a discriminated union."""
-    return part in {"csv", "parquet", "sql", "feast", "dataset"} and item["loc"][:2] == ("data", "source")
+    return part in {"csv", "parquet", "sql", "feast", "spark", "dataset"} and item["loc"][:2] == ("data", "source")
 
 
 def _fields_at(path: list[Any], raw: tuple[Any, ...]) -> list[str]:
@@ -160,6 +160,7 @@ def _fields_at(path: list[Any], raw: tuple[Any, ...]) -> list[str]:
             "parquet": data_specs.FileSource,
             "sql": data_specs.SqlSource,
             "feast": data_specs.FeastSource,
+            "spark": data_specs.SparkSource,
             "dataset": data_specs.DatasetSource,
         }
         return list(sources[tag].model_fields)

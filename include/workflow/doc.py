@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from include.specs import ModelSpec
 from include.specs.base import format_duration
-from include.specs.data import DatasetSource, FeastSource, FileSource
+from include.specs.data import DatasetSource, FeastSource, FileSource, SparkSource
 from include.specs.platform import load_platform
 
 
@@ -44,6 +44,8 @@ def _data(spec: ModelSpec) -> str:
         place = f"{source.type} file `{source.path}`"
     elif isinstance(source, FeastSource):
         place = f"feature service `{source.service}` for the entities in `{source.entities}`"
+    elif isinstance(source, SparkSource):
+        place = f"{'a Spark query over' if source.query else 'Spark,'} `{source.path}`"
     elif isinstance(source, DatasetSource):
         place = f"data set `{source.name}`"
     else:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from include.automl.ray_pool import RayPool
 from include.automl.search import Plan, search
 from include.engines.errors import EngineError
 from include.engines.ray_cluster import connect
-from include.automl.ray_pool import RayPool
 from tests.integration.automl.objectives import Watched
 
 
@@ -82,10 +82,8 @@ def test_a_cluster_of_other_versions_is_named(ray_cluster, monkeypatch: pytest.M
         connect(ray_cluster.address)
 
 
-def test_a_cluster_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    import ray
-
+def test_a_cluster_that_is_away_is_named() -> None:
+    ray = pytest.importorskip("ray", reason="Ray is in requirements-engines.txt")
     ray.shutdown()
-    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "3")
-    with pytest.raises(EngineError, match="127.0.0.1:1.*FACTORY_RAY_ADDRESS"):
+    with pytest.raises(EngineError, match=r"127\.0\.0\.1:1.*FACTORY_RAY_ADDRESS"):
         connect("127.0.0.1:1")

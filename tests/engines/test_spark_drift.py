@@ -1,0 +1,133 @@
+"""Drift counted by a real Spark (two executors on this machine) over a prediction log in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.engines.errors import EngineError
+from include.engines.spark_session import spark_session
+from include.monitoring import spark_counts
+from include.monitoring.drift import PREDICTION, DriftMonitor, column_drifts, compared, reckoner, with_answers
+from include.monitoring.sample import Sample
+from include.monitoring.spark_counts import SparkCounts, slices_of
+from include.monitoring.windows import Due
+from include.specs import Platform, load_platform
+from include.specs.operation import Monitoring
+from include.store.prediction_log import Prediction, PredictionLog
+from tests.unit.monitoring.conftest import FIELDS, World, draw
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture
+def on_spark(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    pytest.importorskip("pyspark", reason="Spark is in requirements-engines.txt")
+    monkeypatch.setenv("FACTORY_SPARK_MASTER", "local-cluster[2,1,1024]")
+    monkeypatch.setenv("FACTORY_ENGINES__DRIFT", "spark")
+    load_platform.cache_clear()
+    yield load_platform()
+    load_platform.cache_clear()
+
+
+def logged(platform: Platform, world: World, rows: int, **moved: float) -> Sample:
+    """Log a week of answers of version 3, and a few of another one; return the week as the monitors take it."""
+    sample = world.answered(draw(np.random.default_rng(rows), rows, **moved))
+    plain = sample.features.astype(object).where(sample.features.notna(), None)
+    records = plain.assign(joined=sample.features["joined"].map(lambda time: time.isoformat())).to_dict("records")
+    log = PredictionLog(platform)
+    for first in range(0, rows, 5000):
+        log.append(
+            [
+                Prediction(
+                    f"{place}", "shop", "3" if place % 50 else "2", "champion", START + WEEK * place / rows, START,
+                    {**one, "member": None if one["member"] is None else bool(one["member"])},
+                    {"label": 1, "probabilities": {"0": 1 - float(p), "1": float(p)}}, 1.0,
+                )
+                for place, (one, p) in enumerate(
+                    zip(records[first : first + 5000], sample.outputs[first : first + 5000], strict=True), first
+                )
+            ]
+        )  # fmt: skip
+    mine = np.arange(rows) % 50 != 0
+    return Sample(sample.features[mine], sample.outputs[mine], sample.target[mine])
+
+
+def due(rows: int) -> Due:
+    return Due(START, START + WEEK, "3", rows, 0, {"3": rows, "2": 10})
+
+
+@pytest.mark.parametrize("moved", [{}, {"income": 2.0}])
+def test_spark_finds_what_one_process_finds(
+    on_spark: Platform, moved: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark_counts, "ROWS_A_SLICE", 1000)
+    world = World()
+    sample = logged(on_spark, world, 4000, **moved)
+    monitor = DriftMonitor(world.reference, Monitoring())
+    assert len(slices_of(due(len(sample)))) == 4
+    with SparkCounts(on_spark, "shop") as count:
+        counts = count(world.reference, due(len(sample)))
+    here = reckoner(world.reference).count(with_answers(world.reference, sample))
+    assert {name: cells.sum() for name, cells in counts.numbers.items()} == {
+        "income": len(sample),
+        "age": sample.features["age"].notna().sum(),
+        PREDICTION: len(sample),
+    }
+    assert all((counts.numbers[name] == here.numbers[name]).all() for name in here.numbers)
+    assert counts.categories == here.categories
+    found = monitor.judge(counts)
+    assert found.signal == bool(moved)
+    for one, other in zip(
+        found.evidence["columns"], column_drifts(compared(world.reference, sample), 0.01, 0.1), strict=True
+    ):
+        assert (one["column"], one["p_value"], one["psi"]) == (
+            other.column,
+            pytest.approx(other.p_value, rel=1e-9),
+            pytest.approx(other.psi, rel=1e-9),
+        )
+    assert FIELDS[0].name in found.evidence["drifted"] or not moved
+
+
+def test_a_master_that_is_away_is_named(on_spark: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACTORY_SPARK_MASTER", "nonsense://127.0.0.1")
+    load_platform.cache_clear()
+    with (
+        pytest.raises(EngineError, match=r"Spark at 'nonsense://127\.0\.0\.1' does not start"),
+        spark_session(load_platform(), "test"),
+    ):
+        pass
+
+
+def test_a_worker_without_a_package_is_told(on_spark: Platform) -> None:
+    def work(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        import a_package_that_nobody_has  # noqa: F401
+
+        yield from parts
+
+    with (
+        pytest.raises(EngineError, match="workers lack the package 'a_package_that_nobody_has'"),
+        spark_session(on_spark, "test") as spark,
+    ):
+        spark.range(3).mapInPandas(work, "id long").collect()
+
+
+def test_options_that_are_no_mapping_are_refused(on_spark: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    from include.specs import SpecError
+
+    monkeypatch.setenv("FACTORY_ENGINES__SPARK_OPTIONS", "just text")
+    load_platform.cache_clear()
+    with pytest.raises(SpecError, match="FACTORY_ENGINES__SPARK_OPTIONS"), spark_session(load_platform(), "test"):
+        pass
+
+
+def test_a_missing_java_is_told(on_spark: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(EngineError, match="Java 17"), spark_session(on_spark, "test"):
+        pass
