@@ -82,9 +82,15 @@ test-engines: .venv-engines/ready  ## Run the tests of Ray and Spark on small cl
 test-e2e: .venv/dev  ## Run the whole life and the Airflow UI in a browser
 	$(BIN)/pytest tests/e2e --timeout=1800
 
-image-serving:  ## Build the model server's image (IMAGE=name:tag, OPTIONS=further options of docker build)
-	DOCKER_BUILDKIT=1 docker build -f docker/serving/Dockerfile -t $(or $(IMAGE),model-factory/serving:latest) \
-		--build-arg REVISION=$$(git rev-parse --short HEAD) $(OPTIONS) .
+IMAGES := ml serving
+# Of code with local changes an image finds the version itself, by a digest.
+CODE_VERSION = $$(git diff --quiet HEAD -- include && git log -1 --format=git.%h --abbrev=12 -- include)
+
+images: $(IMAGES:%=image-%)  ## Build every image (TAG=, default: latest; OPTIONS=further options of docker build)
+
+image-%:  ## Build one image: make image-ml, image-serving, … (IMAGE=name:tag, TAG=, OPTIONS=)
+	DOCKER_BUILDKIT=1 docker build -f docker/$*/Dockerfile -t $(or $(IMAGE),model-factory/$*:$(or $(TAG),latest)) \
+		--build-arg REVISION=$$(git rev-parse --short HEAD) --build-arg CODE_VERSION="$(CODE_VERSION)" $(OPTIONS) .
 
 test-load: .venv/dev  ## Kill workers, servers and stores under full load, and count what it cost
 	$(BIN)/pytest tests/load --timeout=300
@@ -95,6 +101,9 @@ manifests: .venv/dev  ## Make what is generated for Kubernetes, and hold every m
 
 test-terraform: .venv/dev  ## Plan, apply and destroy the cloud side against a local AWS API
 	$(BIN)/pytest tests/terraform --timeout=900
+
+test-cluster: .venv/dev  ## Run the factory on the cluster that KUBECONFIG names (docs/kubernetes-runtime.md says what it needs)
+	$(BIN)/pytest tests/cluster --timeout=1800
 
 format: .venv/dev  ## Format and mend what the linter can mend
 	$(BIN)/ruff format .
@@ -110,8 +119,9 @@ lock: | .venv/pip  ## Compile requirements*.in into locks with hashes
 	for peer in mlserver bentoml; do \
 		$(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
 			benchmarks/serving/peers/$$peer.in -o benchmarks/serving/peers/$$peer.txt || exit; done
-	$(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
-		--excludes docker/serving/excludes.txt docker/serving/requirements.in -o docker/serving/requirements.txt
+	for image in $(IMAGES); do test ! -f docker/$$image/requirements.in || $(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
+		$$(test ! -f docker/$$image/excludes.txt || echo --excludes docker/$$image/excludes.txt) \
+		docker/$$image/requirements.in -o docker/$$image/requirements.txt || exit; done
 
 bench-parse: .venv/run  ## Measure what 200 models cost Airflow's parsing
 	$(BIN)/python -m benchmarks.dag_parse

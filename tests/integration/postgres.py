@@ -32,12 +32,12 @@ class Postgres:
         uri: its SQLAlchemy URI, with a password.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
         programs = binaries()
         if programs is None:
             pytest.skip("there are no PostgreSQL server binaries below /usr/lib/postgresql, or no runuser")
-        self.uri = f"postgresql://factory:{PASSWORD}@127.0.0.1:{port}/postgres"
-        self._programs, self._port = programs, port
+        self.uri = f"postgresql://factory:{PASSWORD}@{address}:{port}/postgres"
+        self._programs, self._port, self._address = programs, port, address
         # not below pytest's folder, which is closed to the user that the server runs as
         self._folder = Path(tempfile.mkdtemp(prefix="factory-postgres-"))
         self._as_server: list[str] = []
@@ -54,10 +54,12 @@ class Postgres:
         initdb = [str(self._programs / "initdb"), "-D", str(self._folder / "data"), "-U", "factory"]
         options = ["-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
         subprocess.run([*self._as_server, *initdb, *options], check=True, capture_output=True, cwd="/")
+        with (self._folder / "data" / "pg_hba.conf").open("a") as rules:  # whoever reaches the address may log in
+            rules.write("host all all 0.0.0.0/0 scram-sha-256\n")
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        settings = ["listen_addresses=127.0.0.1", "fsync=off", f"unix_socket_directories={self._folder}"]
+        settings = [f"listen_addresses={self._address}", "fsync=off", f"unix_socket_directories={self._folder}"]
         # far from UTC, so that a forgotten zone shows
         settings += [f"port={self._port}", "timezone=Pacific/Auckland"]
         command = [str(self._programs / "postgres"), "-D", str(self._folder / "data"), *(f"--{s}" for s in settings)]
@@ -66,7 +68,7 @@ class Postgres:
             self._process = subprocess.Popen(
                 [*self._as_server, *command], stdout=output, stderr=output, cwd="/", start_new_session=True
             )
-        _wait(self._port, self._process, log)
+        _wait(self.uri, self._process, log)
 
     def signal(self, number: int) -> None:
         """Send a signal to the server and all its processes."""
@@ -92,9 +94,9 @@ class Postgres:
 
 
 @contextmanager
-def postgres_running(port: int) -> Iterator[str]:
+def postgres_running(port: int, address: str = "127.0.0.1") -> Iterator[str]:
     """Run a server with an empty database until the block ends; give its SQLAlchemy URI, with a password."""
-    server = Postgres(port)
+    server = Postgres(port, address)
     try:
         server.make()
         server.start()
@@ -103,11 +105,11 @@ def postgres_running(port: int) -> Iterator[str]:
         server.remove()
 
 
-def _wait(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(uri: str, server: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            psycopg2.connect(host="127.0.0.1", port=port, user="factory", password=PASSWORD, dbname="postgres").close()
+            psycopg2.connect(uri).close()
         except psycopg2.OperationalError:
             if server.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"PostgreSQL did not start:\n{log.read_text(errors='replace')[-2000:]}")

@@ -1,0 +1,93 @@
+"""Pods, the triggerer, the scheduler and the kubelet are killed in mid-run: it ends as it would have, and nothing ran twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+from kubernetes.client import ApiException  # noqa: TID253 - nothing here runs without a cluster
+
+from include.local.airflow_api import AirflowApi, DagRun
+from include.registry.models import Registry
+from tests.cluster.kubelet import Kubelet
+from tests.cluster.stack import PodStack
+
+pytestmark = pytest.mark.timeout(1200)
+T = TypeVar("T")
+AWAY_SECONDS = 20
+"""How long the kubelet is away: longer than a step, shorter than the five minutes after which pods are given up."""
+
+
+@pytest.fixture(scope="module")
+def api(stack: PodStack) -> AirflowApi:
+    """Return Airflow's API; the stack is up."""
+    up = stack.command("start")
+    assert up.returncode == 0, up.stdout
+    found = stack.api()
+    wait_for(lambda: "small.automl_pipeline" in found.dag_ids(), 120, "the DAGs of 'small'")
+    return found
+
+
+def wait_for(condition: Callable[[], T], seconds: float, what: str) -> T:
+    """Return what ``condition`` gives once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+        time.sleep(0.2)
+    return found
+
+
+def running(stack: PodStack, step: str) -> Any:
+    """Return the running pod of a step of 'small', or None."""
+    selector = f"model-factory/model=small,model-factory/step={step}"
+    found = stack.cluster.api.list_namespaced_pod(stack.cluster.namespace, label_selector=selector).items
+    return next((pod for pod in found if pod.status.phase == "Running"), None)
+
+
+def ended(api: AirflowApi, run: DagRun, seconds: float = 600) -> str:
+    def over() -> bool:
+        return api.run(run.dag_id, run.run_id).state in ("success", "failed")
+
+    wait_for(over, seconds, f"the end of {run.run_id}")
+    return api.run(run.dag_id, run.run_id).state
+
+
+def tries(stack: PodStack, run_id: str) -> dict[str, int]:
+    """Return how many pods each step of a run of 'small' had."""
+    return {step: n for (_, run, step), n in stack.log.tries(model="small").items() if run.endswith(f".{run_id}")}
+
+
+def test_a_killed_pod_triggerer_and_scheduler_change_nothing(stack: PodStack, api: AirflowApi) -> None:
+    run = api.trigger("small.automl_pipeline", "killed", {})
+    victim = wait_for(lambda: running(stack, "snapshot"), 180, "the pod of 'snapshot'")
+    try:
+        stack.cluster.api.delete_namespaced_pod(victim.metadata.name, stack.cluster.namespace, grace_period_seconds=0)
+    except ApiException as error:
+        pytest.fail(f"the pod of 'snapshot' was over before it could be killed: {error.reason}")
+    wait_for(lambda: running(stack, "prepare"), 240, "the pod of 'prepare'")
+    os.kill(stack.pid("airflow-triggerer"), signal.SIGKILL)
+    wait_for(lambda: running(stack, "search"), 240, "the pod of 'search'")
+    os.kill(stack.pid("airflow-scheduler"), signal.SIGKILL)
+    assert ended(api, run) == "success"
+    assert [version.number for version in Registry(stack.platform).versions("small")] == [1]
+    pods = tries(stack, "killed")
+    assert pods.pop("snapshot") == 2, "the killed pod was started anew"
+    assert set(pods.values()) == {1}, f"something ran twice: {pods}"
+
+
+def test_a_kubelet_that_is_away_for_a_while_is_borne(stack: PodStack, api: AirflowApi) -> None:
+    kubelet = Kubelet()
+    run = api.trigger("small.model_training", "no-kubelet", {"force": True})
+    wait_for(lambda: running(stack, "snapshot"), 180, "the pod of 'snapshot'")
+    kubelet.kill()
+    try:
+        time.sleep(AWAY_SECONDS)
+    finally:
+        kubelet.start()
+    assert ended(api, run) == "success"
+    pods = tries(stack, "no-kubelet")
+    assert set(pods.values()) == {1}, f"something ran twice: {pods}"
