@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from include.specs import FactoryError
+from include.store.postgres import make_database
 
 
 class StorageError(FactoryError):
@@ -25,6 +26,7 @@ def open_storage(storage: str) -> Any:
     from optuna.storages.journal import JournalFileBackend
 
     if "://" in storage:
+        make_database(storage)
         with exclusive(storage, "the tables"):  # two processes that make the tables at once would stumble
             return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
     file = Path(storage)

@@ -15,6 +15,7 @@ from sqlalchemy.types import TypeDecorator
 
 from include.specs.errors import FactoryError, TemporarilyUnavailableError
 from include.specs.platform import Platform
+from include.store.postgres import make_database
 
 METADATA = sa.MetaData()
 UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, TemporarilyUnavailableError)
@@ -70,22 +71,27 @@ def engine_of(platform: Platform) -> sa.Engine:
 
 
 def engine_at(uri: str) -> sa.Engine:
-    """Return the engine of the database at ``uri``; the tables are there when it returns.
+    """Return the engine of the database at ``uri``; the database and the tables are there when it returns.
 
     Raises:
         TemporarilyUnavailableError: the database does not answer.
-        FactoryError: the URI names a database that is not supported.
+        FactoryError: the URI names a database that is not supported, or the user may not make what is missing.
     """
     engine = _engine(uri)
     with _LOCK:
         if uri not in _CREATED:
+            make_database(uri)
+            shown = engine.url.render_as_string(hide_password=True)
             try:
                 _create_tables(engine)
             except sa.exc.OperationalError as error:
-                shown = engine.url.render_as_string(hide_password=True)
-                reason = str(error.orig).strip().splitlines()[0]
                 raise TemporarilyUnavailableError(
-                    f"database {shown} does not answer ({reason}); start it, or correct its URI"
+                    f"database {shown} does not answer ({_reason(error)}); start it, or correct its URI"
+                ) from error
+            except sa.exc.ProgrammingError as error:
+                raise FactoryError(
+                    f"database {shown}: the factory's tables cannot be made ({_reason(error)}); let this user make "
+                    f'them: GRANT CREATE ON SCHEMA public TO "{engine.url.username}"'
                 ) from error
             _CREATED.add(uri)
     return engine
@@ -98,6 +104,10 @@ def _create_tables(engine: sa.Engine) -> None:
             table.create(engine, checkfirst=True)
         except sa.exc.DBAPIError:
             table.create(engine, checkfirst=True)
+
+
+def _reason(error: sa.exc.DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0]
 
 
 def upsert(engine: sa.Engine, table: sa.Table) -> Any:
