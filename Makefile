@@ -7,7 +7,7 @@ UV := UV_FIND_LINKS="$(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))" $(BIN)/uv
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run life start stop clean status check adopt test test-formats test-engines predict-batch test-e2e lint format lock schema bench-parse bench-runtimes bench-steps proto test-conformance bench-serving bench-endurance manifests test-terraform image-serving
+.PHONY: help env run life start stop clean status check adopt migrate test test-formats test-engines predict-batch test-e2e lint format lock schema bench-parse bench-runtimes bench-steps proto test-conformance bench-serving bench-endurance manifests test-terraform images up down up-life
 
 help:  ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ predict-batch: .venv/run  ## Answer every row of a file, or of the spec's source
 adopt: .venv/run  ## Register a model that was trained elsewhere (MODEL=name FROM=file MANIFEST=file, ROWS=csv)
 	@$(BIN)/python -m include.steps.adopt $(MODEL) --from "$(FROM)" --manifest "$(MANIFEST)" $(if $(ROWS),--rows "$(ROWS)")
 
+migrate: .venv/run  ## Move the stopped embedded factory to the stores that a file of settings names (TO=file, OPTIONS=--dry-run)
+	@$(BIN)/python -m include.migration --to "$(TO)" $(OPTIONS)
+
 test: .venv/dev  ## Run the linters, the unit and the integration tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -82,7 +85,8 @@ test-engines: .venv-engines/ready  ## Run the tests of Ray and Spark on small cl
 test-e2e: .venv/dev  ## Run the whole life and the Airflow UI in a browser
 	$(BIN)/pytest tests/e2e --timeout=1800
 
-IMAGES := ml serving
+# ml first: airflow and feast are built above it
+IMAGES := ml airflow feast mlflow serving seldon
 # Of code with local changes an image finds the version itself, by a digest.
 CODE_VERSION = $$(git diff --quiet HEAD -- include && git log -1 --format=git.%h --abbrev=12 -- include)
 
@@ -91,6 +95,26 @@ images: $(IMAGES:%=image-%)  ## Build every image (TAG=, default: latest; OPTION
 image-%:  ## Build one image: make image-ml, image-serving, … (IMAGE=name:tag, TAG=, OPTIONS=)
 	DOCKER_BUILDKIT=1 docker build -f docker/$*/Dockerfile -t $(or $(IMAGE),model-factory/$*:$(or $(TAG),latest)) \
 		--build-arg REVISION=$$(git rev-parse --short HEAD) --build-arg CODE_VERSION="$(CODE_VERSION)" $(OPTIONS) .
+
+image-airflow image-feast: override OPTIONS += --build-arg ML=model-factory/ml:$(or $(TAG),latest)
+
+# COMPOSE_FILE=file:override, ENV_FILE=, PROFILES= (none: the core alone)
+COMPOSE_FILE ?= docker/docker-compose.yml
+ENV_FILE ?= .env
+PROFILES ?= monitoring
+COMPOSE = docker compose --env-file $(ENV_FILE)
+
+up:  ## Start the compose stack (docs/compose.md); makes .env and missing images
+	@python3 docker/environment.py $(ENV_FILE)
+	@for image in ml airflow feast mlflow serving; do \
+		docker image inspect model-factory/$$image:$(or $(TAG),latest) >/dev/null 2>&1 || $(MAKE) image-$$image || exit; done
+	$(COMPOSE) $(PROFILES:%=--profile %) up --detach --wait
+
+down:  ## Stop the compose stack; what it knows is kept (VOLUMES=1 forgets it)
+	$(COMPOSE) --profile '*' down $(if $(VOLUMES),--volumes)
+
+up-life:  ## Run the whole life of MODEL on the compose stack, from inside its network
+	$(COMPOSE) run --rm life $(or $(MODEL),churn)
 
 test-load: .venv/dev  ## Kill workers, servers and stores under full load, and count what it cost
 	$(BIN)/pytest tests/load --timeout=300
@@ -152,7 +176,7 @@ schema: .venv/run  ## Write the JSON schema of the spec and docs/reference.md
 proto: .venv/dev  ## Make the gRPC code from the .proto files
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. include/serving/rpc/*.proto
 
-CONFORMANCE := clients mlserver schemathesis
+CONFORMANCE := clients mlserver schemathesis seldon
 
 .venv/conformance/%/done: tests/conformance/%.txt | .venv/pip
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv/conformance/$*
