@@ -22,6 +22,7 @@ from include.serving.models.predictor import Predictor
 from include.serving.models.single import SingleRows
 from include.serving.observability import metrics
 from include.serving.observability.sight import sight
+from include.serving.observability.signals import SignalFigures
 from include.serving.open_inference.inference import OpenInference
 from include.serving.peers import Peers
 from include.serving.security.access import Access
@@ -40,6 +41,7 @@ class ModelServer:
         self.host, self.recorder, self.access = ModelHost(platform), Recorder(platform), Access(platform)
         self._online = OnlineLookup(platform)
         self._bodies, self._sight = BodyReader(platform.serving), sight(platform)
+        self._signals = SignalFigures(platform, lambda: self.host.models)
         self._cache = open_cache(platform.serving)
         seconds = platform.serving.predict_timeout_seconds
         self.predictor = Predictor(self.host, self.recorder, self._online, self._cache, seconds)
@@ -63,6 +65,7 @@ class ModelServer:
             await self._peers.start(self._operation.answer_peer)
         self._following = asyncio.gather(
             self.host.follow(), self.access.follow(), self._bodies.watch(), self._flush_metrics(), self._freeze(),
+            self._signals.follow(),
             *([self._sight.follow()] if self._sight else []),
         )  # fmt: skip
 

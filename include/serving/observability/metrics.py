@@ -81,6 +81,10 @@ LOADED = Gauge(
     "factory_model_loaded", "1 while a version is in memory", ("model", "version"), registry=REGISTRY,
     multiprocess_mode="livemax",
 )  # fmt: skip
+SIGNAL = Gauge(
+    "factory_signal", "1 while the last monitored window raised it: drift, degradation, quality", ("model", "signal"),
+    registry=REGISTRY, multiprocess_mode="mostrecent",
+)  # fmt: skip
 LOG_BACKLOG = Gauge(
     "factory_log_backlog_bytes", "Spooled bytes that the database does not have yet", registry=REGISTRY,
     multiprocess_mode="mostrecent",

@@ -14,7 +14,7 @@ import yaml
 from include.serving.observability.metrics import REGISTRY
 
 FOLDER = Path(__file__).resolve().parents[3] / "monitoring"
-RULES = FOLDER / "prometheus" / "rules" / "model_server.yml"
+RULES = FOLDER / "prometheus" / "rules"
 DASHBOARD = FOLDER / "grafana" / "dashboards" / "serving.json"
 
 promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
@@ -26,7 +26,8 @@ def run(*arguments: object) -> None:
 
 
 def rules() -> list[dict]:
-    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    groups = [group for file in sorted(RULES.glob("*.yml")) for group in yaml.safe_load(file.read_text())["groups"]]
+    return [rule for group in groups for rule in group["rules"]]
 
 
 def dashboard_queries() -> list[str]:
@@ -41,7 +42,9 @@ def test_the_configuration_and_its_rules_are_valid():
 
 @promtool
 def test_the_rules_alert_when_they_should_and_only_then():
-    run("test", "rules", FOLDER / "prometheus" / "tests" / "model_server_test.yml")
+    tests = sorted((FOLDER / "prometheus" / "tests").glob("*.yml"))
+    assert len(tests) == len(list(RULES.glob("*.yml")))
+    run("test", "rules", *tests)
 
 
 @promtool
