@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import make_safe_label_value
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
@@ -73,6 +75,13 @@ class StepPodOperator(KubernetesPodOperator):
         self.pending, self.start, self.memory_bound = pending, start, memory_bound
         self.links: dict[str, str] = {}
         self.operator_extra_links = links_of(call.step)
+
+    @cached_property
+    def hook(self) -> KubernetesHook:
+        """The client, as the platform's settings say; no Airflow connection is looked up."""
+        return KubernetesHook(
+            conn_id=None, kubernetes_conn_id=None, in_cluster=self.in_cluster, config_file=self.config_file
+        )
 
     def execute(self, context: Any) -> Any:
         """Start the pod, or find the one that an earlier worker started, and wait for it in the triggerer."""
