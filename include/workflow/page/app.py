@@ -20,7 +20,7 @@ from include.store.artifacts import ArtifactStore
 from include.store.links import artifact_url
 from include.store.mlflow_access import shown_uri
 from include.store.runs import RunFolder
-from include.workflow.page.overview import Versions, view, views
+from include.workflow.page.overview import PATIENCE_SECONDS, Versions, view, views
 from include.workflow.page.versions import read_versions
 
 SERVED = {".html", ".json", ".md", ".png", ".csv", ".css", ".svg", ".txt"}
@@ -103,7 +103,7 @@ def artifact(model: str, run: str, task: str, file: str) -> Response:
     if suffix not in SERVED:
         raise HTTPException(415, f"'{file}' is not shown here; the page shows {', '.join(sorted(SERVED))}.")
     platform = load_platform()
-    store = ArtifactStore.of(platform)
+    store = ArtifactStore(platform.artifacts_uri, PATIENCE_SECONDS)
     if task.startswith(".") or "/" in task:
         raise HTTPException(404, "There is no such artifact.")
     try:

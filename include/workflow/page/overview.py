@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -25,6 +26,10 @@ LAST_STEP = {
 }
 """Pipeline → the step that ends it when all goes well."""
 WINDOWS = 16
+READERS = 8
+"""Results that are read side by side: each is a request where the artifacts are far away."""
+PATIENCE_SECONDS = 5.0
+"""How long a page waits for an artifact store that is away; a person sooner wants to know."""
 _STAMP = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d)-?(\d\d)-?(\d\d)")
 
 
@@ -103,7 +108,8 @@ def read_run(store: ArtifactStore, model: str, name: str) -> Run | None:
     """Return one run, or None when none of its steps has left a result."""
     folder = RunFolder(store, model, name)
     tasks = store.folders(f"runs/{model}/{name}")
-    results = sorted((found for task in tasks if (found := folder.find(task))), key=lambda result: result.started)
+    with ThreadPoolExecutor(READERS) as pool:
+        results = sorted(filter(None, pool.map(folder.find, tasks)), key=lambda result: result.started)
     if not results:
         return None
     pipeline = name.partition(".")[0]
@@ -118,7 +124,7 @@ def view(platform: Platform, spec: ModelSpec, versions: Versions, each: int = 1)
     return ModelView(
         spec=spec,
         versions=versions,
-        runs=recent_runs(ArtifactStore.of(platform), spec.name, each),
+        runs=recent_runs(ArtifactStore(platform.artifacts_uri, PATIENCE_SECONDS), spec.name, each),
         windows=signals.windows(spec.name, last=WINDOWS),
         requests=signals.requests(spec.name),
     )
