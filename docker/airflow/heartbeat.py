@@ -1,6 +1,6 @@
 """Whether this container's Airflow component beats: exit code 0 or 1. ``heartbeat.py SchedulerJob``.
 
-It asks the metadata database itself, which takes a tenth of a second; ``airflow jobs check`` takes five of a whole core.
+It asks the metadata database itself, which takes a tenth of a second; ``airflow jobs check`` takes five seconds.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What the code in a folder imports, and proof that an image has it.
 
-``imported.py list FOLDER…`` prints every library that the code names, lazily or not, one a line; ``imported.py load FILE``
-imports each. That fails the build where a library is missing, and leaves in the image the bytecode of what is imported:
-half of the libraries never is. The two are apart so that a change of code that imports nothing new does not touch the
-libraries' layer.
+``imported.py list FOLDER…`` prints every library that the code names, lazily or not, one a line; ``imported.py load
+FILE`` imports each. That fails the build where a library is missing, and leaves in the image the bytecode of what is
+imported: half of the libraries never is. The two are apart so that a change of code that imports nothing new does not
+touch the libraries' layer.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def main(command: str) -> None:
         sys.exit(f"failed: {error}")
     folder = str(repo_folder(platform.feast.repo))
     feast = [sys.executable, "-c", "from feast.cli.cli import cli; cli()", "-c", folder, *COMMANDS[command]]
-    os.execve(sys.executable, feast, {**os.environ, **environment(platform)})
+    os.execve(sys.executable, feast, {**os.environ, **environment(platform)})  # noqa: S606 - it becomes the server
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Start the MLflow server with what the environment says; its own variables (MLFLOW_…) are explained by MLflow.
 
 With MLFLOW_AUTH_DATABASE_URI the server asks for a user and a password, whose table is there; the first user is
-MLFLOW_AUTH_ADMIN_USERNAME with MLFLOW_AUTH_ADMIN_PASSWORD. MLflow reads that address from a file alone, so one is written
-into the home, readable by its owner.
+MLFLOW_AUTH_ADMIN_USERNAME with MLFLOW_AUTH_ADMIN_PASSWORD. MLflow reads that address from a file alone, so
+one is written into the home, readable by its owner.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
         command += ["--app-name", "basic-auth"]
     if missing := [name for name in needed if not os.environ.get(name)]:
         sys.exit(f"{', '.join(missing)} not set: name them in the container's environment (docs/compose.md)")
-    os.execv(sys.executable, [*command, *sys.argv[1:]])
+    os.execv(sys.executable, [*command, *sys.argv[1:]])  # noqa: S606 - it becomes the server
 
 
 if __name__ == "__main__":
