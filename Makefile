@@ -121,7 +121,7 @@ test-load: .venv/dev  ## Kill workers, servers and stores under full load, and c
 
 manifests: .venv/dev  ## Make what is generated for Kubernetes, and hold every manifest and the chart against their schemas
 	$(BIN)/python kubernetes/rules.py
-	$(BIN)/pytest -q tests/unit/kubernetes
+	$(BIN)/pytest tests/unit/kubernetes tests/manifests
 
 test-terraform: .venv/dev  ## Plan, apply and destroy the cloud side against a local AWS API
 	$(BIN)/pytest tests/terraform --timeout=900

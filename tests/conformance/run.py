@@ -22,6 +22,7 @@ SUITES = {
     "kserve": ("clients", "test_kserve.py", "test_docs.py"),
     "mlserver": ("mlserver", "test_mlserver.py", "test_docs.py"),
     "mlflow": ("", "test_mlflow.py", "test_docs.py"),
+    "seldon": ("seldon", "test_seldon.py"),
 }
 
 
