@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.unit.kubernetes.rendered import (
@@ -12,8 +11,6 @@ from tests.unit.kubernetes.rendered import (
     ROOT,
     Manifest,
     by_name,
-    custom_problems,
-    custom_schemas,
     kustomized,
 )
 
@@ -25,14 +22,6 @@ def delivered() -> dict[str, Manifest]:
 
 def values(name: str) -> dict[str, Any]:
     return yaml.safe_load((KUBERNETES / "values" / f"{name}.yaml").read_text())
-
-
-def test_argo_cd_takes_them():
-    schemas = custom_schemas()
-    missing = {(one["apiVersion"], one["kind"]) for one in delivered().values()} - set(schemas)
-    if missing:
-        pytest.skip(f"FACTORY_TEST_CRDS has no schema of {sorted(missing)}")
-    assert [problem for one in delivered().values() for problem in custom_problems(one, schemas)] == []
 
 
 def test_applications_keep_to_their_project_and_to_files_that_are_there():
