@@ -13,7 +13,7 @@ variable "names" {
   default = {
     "model-factory/factory-secrets" = "FACTORY_DATABASE_URI, FACTORY_OPTUNA_URI, FACTORY_SERVING_KEY, FACTORY_FEAST__REGISTRY, FACTORY_FEAST__ONLINE_STORE, MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD"
     "model-factory/factory-mlflow"  = "MLFLOW_BACKEND_STORE_URI, MLFLOW_AUTH_DATABASE_URI, MLFLOW_AUTH_ADMIN_USERNAME, MLFLOW_AUTH_ADMIN_PASSWORD, MLFLOW_FLASK_SERVER_SECRET_KEY"
-    "model-factory/factory-airflow" = "connection, fernet-key, api-secret-key, jwt-secret"
+    "model-factory/factory-airflow" = "connection, fernet-key, api-secret-key, jwt-secret, admin-password"
   }
 }
 
