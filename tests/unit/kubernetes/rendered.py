@@ -34,7 +34,7 @@ def problems_of(manifest: Manifest) -> list[str]:
     import kubernetes_validate
 
     try:
-        kubernetes_validate.validate(manifest, "1.37", strict=True)
+        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
     except kubernetes_validate.ValidationError as error:
         return [f"{name_of(manifest)}: {error.message}"]
     except kubernetes_validate.SchemaNotFoundError as error:
