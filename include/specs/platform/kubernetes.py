@@ -18,6 +18,8 @@ class Kubernetes(Spec):
     image: str = "model-factory/ml:latest"
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     service_account: str = "factory-step"
+    release_service_account: str = "factory-release"
+    """Service account of the steps that release, where the target is on a cluster: they ask the Kubernetes API."""
     in_cluster: bool = True
     config_file: str | None = None
     """kubeconfig for an Airflow outside of the cluster; its own default when absent. Airflow keeps the path only."""

@@ -8,13 +8,15 @@ from typing import Any
 from kubernetes import client as k8s  # noqa: TID253 - only `runtime` imports this room, for pods alone
 
 from include.specs import ModelSpec
-from include.specs.platform import Kubernetes
+from include.specs.platform import Kubernetes, load_platform
 from include.specs.pods import StepResources, Toleration, Volume
 from include.workflow.command import StepCall
 from include.workflow.pods.operator import StepPodOperator
 
 HOME = "/var/lib/factory"
 """The home of the image's user: with /tmp the only place that a step may write to."""
+RELEASING = frozenset({"plan_release", "shift", "promote", "rollback"})
+"""Steps that speak to the target."""
 
 
 def pod_operator(
@@ -63,7 +65,7 @@ def pod_operator(
         container_resources=_resources(wanted),
         node_selector=dict(wanted.node_selector),
         tolerations=[_toleration(one) for one in wanted.tolerations],
-        service_account_name=wanted.service_account or cluster.service_account,
+        service_account_name=wanted.service_account or _account(cluster, call),
         priority_class_name=wanted.priority_class,
         active_deadline_seconds=int(wanted.deadline.total_seconds()) if wanted.deadline else None,
         security_context=k8s.V1PodSecurityContext(
@@ -77,6 +79,13 @@ def pod_operator(
         termination_message_policy="FallbackToLogsOnError",
         **kwargs,
     )
+
+
+def _account(cluster: Kubernetes, call: StepCall) -> str:
+    """Return the service account of a step: one that may release alone where that takes the Kubernetes API."""
+    if call.step in RELEASING and load_platform().serving_target != "local":
+        return cluster.release_service_account
+    return cluster.service_account
 
 
 def _environment(wanted: StepResources) -> dict[str, str]:

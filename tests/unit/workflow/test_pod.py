@@ -215,3 +215,19 @@ def test_names_are_fit_for_kubernetes(platform, write_spec):
     pod = rendered(task)
     name = Attempt().next(pod.metadata.name, None).pod
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name), name
+
+
+def test_only_steps_that_release_to_a_cluster_may_ask_its_api(pods, monkeypatch):
+    def accounts():
+        load_platform.cache_clear()
+        dag = dags("model_deployment")["shop.model_deployment"]
+        return {
+            rendered(dag.get_task(name)).spec.service_account_name for name in ("plan_release", "shift_10", "promote")
+        }
+
+    assert accounts() == {"factory-step"}
+    monkeypatch.setenv("FACTORY_SERVING_TARGET", "kserve")
+    assert accounts() == {"factory-release"}
+    assert rendered(dags("automl_pipeline")["shop.automl_pipeline"].get_task("search")).spec.service_account_name == (
+        "factory-step"
+    )
