@@ -36,11 +36,6 @@ def stack_environment(platform: Platform) -> dict[str, str]:
         with os.fdopen(os.open(passwords, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             json.dump({ADMIN: kept["airflow_password"]}, file)
     airflow = urlsplit(platform.airflow_url)
-    # where MLflow's server keeps its bytes; a password in a database's URI stays out of every command line
-    kept_by_mlflow = {
-        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{platform.home / 'mlflow.db'}",
-        "MLFLOW_ARTIFACTS_DESTINATION": str(platform.home / "mlflow-artifacts"),
-    }
     own = {
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
@@ -79,4 +74,4 @@ def stack_environment(platform: Platform) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
-    return kept_by_mlflow | os.environ | own
+    return os.environ | own

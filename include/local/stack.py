@@ -49,13 +49,24 @@ class Stack:
         python = sys.executable
         mlflow, serving = urlsplit(self.platform.mlflow_uri), urlsplit(self.platform.serving_url)
         return {
-            "mlflow": f"{python} -m mlflow server --host {mlflow.hostname} --port {mlflow.port} --workers 1",
+            "mlflow": (
+                f"{python} -m mlflow server --host {mlflow.hostname} --port {mlflow.port} --workers 1{self._mlflow_stores()}"
+            ),
             "model-server": f"{python} -m include.serving --host {serving.hostname} --port {serving.port}",
             "airflow-api-server": f"{python} -m airflow api-server",
             "airflow-scheduler": f"{python} -m airflow scheduler",
             "airflow-dag-processor": f"{python} -m airflow dag-processor",
             "airflow-triggerer": f"{python} -m airflow triggerer --capacity 200",
         }
+
+    def _mlflow_stores(self) -> str:
+        """Return where MLflow's server keeps its bytes; what its own variables say stays out of every command line."""
+        home = self.platform.home
+        stores = {
+            "MLFLOW_BACKEND_STORE_URI": f" --backend-store-uri sqlite:///{home / 'mlflow.db'}",
+            "MLFLOW_ARTIFACTS_DESTINATION": f" --artifacts-destination {home / 'mlflow-artifacts'}",
+        }
+        return "".join(option for variable, option in stores.items() if not os.environ.get(variable))
 
     def up(self, tell: Callable[[str], None]) -> None:
         """Start whatever does not run, and return when every service answers.
