@@ -50,7 +50,8 @@ class Stack:
         mlflow, serving = urlsplit(self.platform.mlflow_uri), urlsplit(self.platform.serving_url)
         return {
             "mlflow": (
-                f"{python} -m mlflow server --host {mlflow.hostname} --port {mlflow.port} --workers 1{self._mlflow_stores()}"
+                f"{python} -m mlflow server --host {mlflow.hostname} --port {mlflow.port} --workers 1"
+                + self._mlflow_stores()
             ),
             "model-server": f"{python} -m include.serving --host {serving.hostname} --port {serving.port}",
             "airflow-api-server": f"{python} -m airflow api-server",
