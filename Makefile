@@ -7,7 +7,7 @@ UV := UV_FIND_LINKS="$(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))" $(BIN)/uv
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run life start stop clean status check adopt migrate test test-formats test-engines predict-batch test-e2e lint format lock schema bench-parse bench-runtimes bench-steps proto test-conformance bench-serving bench-endurance manifests test-terraform images up down up-life
+.PHONY: help env run life start stop clean status check adopt migrate test test-formats test-engines predict-batch test-e2e lint format lock schema bench-parse bench-runtimes bench-steps bench-search proto test-conformance bench-serving bench-endurance manifests test-terraform images up down up-life
 
 help:  ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -155,6 +155,9 @@ bench-runtimes: .venv/run  ## Measure what a prediction costs in each runtime
 
 bench-steps: .venv/run  ## Measure how long each step takes to start
 	$(BIN)/python -m benchmarks.step_startup
+
+bench-search: .venv/run  ## Measure a search shared by 1, 2 and 4 workers (OPTIONS=--help)
+	$(BIN)/python -m benchmarks.search_pods $(OPTIONS)
 
 bench-log: .venv/dev  ## Measure what the prediction log costs, and how far it lags (OPTIONS=--help)
 	$(BIN)/python -m benchmarks.prediction_log $(OPTIONS)

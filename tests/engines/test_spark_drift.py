@@ -19,7 +19,7 @@ from include.monitoring.windows import Due
 from include.specs import Platform, load_platform
 from include.specs.operation import Monitoring
 from include.store.prediction_log import Prediction, PredictionLog
-from tests.unit.monitoring.conftest import FIELDS, World, draw
+from tests.unit.monitoring.conftest import World, draw
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -35,7 +35,7 @@ def on_spark(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pl
     load_platform.cache_clear()
 
 
-def logged(platform: Platform, world: World, rows: int, **moved: float) -> Sample:
+def logged(platform: Platform, world: World, rows: int, start: datetime, **moved: float) -> Sample:
     """Log a week of answers of version 3, and a few of another one; return the week as the monitors take it."""
     sample = world.answered(draw(np.random.default_rng(rows), rows, **moved))
     plain = sample.features.astype(object).where(sample.features.notna(), None)
@@ -45,7 +45,7 @@ def logged(platform: Platform, world: World, rows: int, **moved: float) -> Sampl
         log.append(
             [
                 Prediction(
-                    f"{place}", "shop", "3" if place % 50 else "2", "champion", START + WEEK * place / rows, START,
+                    f"{start:%d}.{place}", "shop", "3" if place % 50 else "2", "champion", start + WEEK * place / rows, start,
                     {**one, "member": None if one["member"] is None else bool(one["member"])},
                     {"label": 1, "probabilities": {"0": 1 - float(p), "1": float(p)}}, 1.0,
                 )
@@ -58,40 +58,34 @@ def logged(platform: Platform, world: World, rows: int, **moved: float) -> Sampl
     return Sample(sample.features[mine], sample.outputs[mine], sample.target[mine])
 
 
-def due(rows: int) -> Due:
-    return Due(START, START + WEEK, "3", rows, 0, {"3": rows, "2": 10})
+def due(rows: int, start: datetime = START) -> Due:
+    return Due(start, start + WEEK, "3", rows, 0, {"3": rows, "2": 10})
 
 
-@pytest.mark.parametrize("moved", [{}, {"income": 2.0}])
-def test_spark_finds_what_one_process_finds(
-    on_spark: Platform, moved: dict[str, float], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_spark_finds_what_one_process_finds(on_spark: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spark_counts, "ROWS_A_SLICE", 1000)
-    world = World()
-    sample = logged(on_spark, world, 4000, **moved)
-    monitor = DriftMonitor(world.reference, Monitoring())
-    assert len(slices_of(due(len(sample)))) == 4
+    world, next_week = World(), START + WEEK
+    quiet, moved = logged(on_spark, world, 4000, START), logged(on_spark, world, 1500, next_week, income=2.0)
+    assert len(slices_of(due(len(quiet)))) == 4
     with SparkCounts(on_spark, "shop") as count:
-        counts = count(world.reference, due(len(sample)))
-    here = reckoner(world.reference).count(with_answers(world.reference, sample))
-    assert {name: cells.sum() for name, cells in counts.numbers.items()} == {
-        "income": len(sample),
-        "age": sample.features["age"].notna().sum(),
-        PREDICTION: len(sample),
-    }
-    assert all((counts.numbers[name] == here.numbers[name]).all() for name in here.numbers)
-    assert counts.categories == here.categories
-    found = monitor.judge(counts)
-    assert found.signal == bool(moved)
-    for one, other in zip(
-        found.evidence["columns"], column_drifts(compared(world.reference, sample), 0.01, 0.1), strict=True
-    ):
-        assert (one["column"], one["p_value"], one["psi"]) == (
-            other.column,
-            pytest.approx(other.p_value, rel=1e-9),
-            pytest.approx(other.psi, rel=1e-9),
-        )
-    assert FIELDS[0].name in found.evidence["drifted"] or not moved
+        weeks = [
+            (sample, count(world.reference, due(len(sample), start)))
+            for sample, start in ((quiet, START), (moved, next_week))
+        ]
+    monitor = DriftMonitor(world.reference, Monitoring())
+    for (sample, counts), drifted in zip(weeks, ([], ["income", PREDICTION]), strict=True):
+        here = reckoner(world.reference).count(with_answers(world.reference, sample))
+        assert counts.numbers[PREDICTION].sum() == len(sample)
+        assert counts.numbers["age"].sum() == sample.features["age"].notna().sum()
+        assert all((counts.numbers[name] == here.numbers[name]).all() for name in here.numbers)
+        assert counts.categories == here.categories
+        found = monitor.judge(counts)
+        assert set(found.evidence["drifted"]) == set(drifted)
+        expected = column_drifts(compared(world.reference, sample), 0.01, 0.1)
+        for one, other in zip(found.evidence["columns"], expected, strict=True):
+            assert one["column"] == other.column
+            assert one["p_value"] == pytest.approx(other.p_value, rel=1e-9)
+            assert one["psi"] == pytest.approx(other.psi, rel=1e-9)
 
 
 def test_a_master_that_is_away_is_named(on_spark: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
