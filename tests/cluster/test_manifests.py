@@ -89,13 +89,19 @@ def test_a_wrong_manifest_is_refused(kubectl: Kubectl, namespace: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def rights(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Apply the accounts, roles, limits and priorities of the base; return the namespace."""
+def rights(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Apply the accounts, roles, limits and priorities of the base; give the namespace."""
     kinds = {"ServiceAccount", "Role", "RoleBinding", "ResourceQuota", "LimitRange", "PriorityClass"}
     manifests = in_namespace(KUBERNETES / "base", tmp_path_factory.mktemp("rights"), namespace)
     wanted = [manifest for manifest in manifests if manifest["kind"] in kinds]
+    priorities = [f"priorityclass/{one['metadata']['name']}" for one in wanted if one["kind"] == "PriorityClass"]
+    new = [name for name in priorities if kubectl.tried("get", name).returncode]
     kubectl("apply", "--filename=-", stdin=yaml.safe_dump_all(wanted))
-    return namespace
+    try:
+        yield namespace
+    finally:
+        for name in new:  # they belong to no namespace
+            kubectl("delete", name, "--wait=false")
 
 
 MAY = [
