@@ -27,7 +27,9 @@ def prepare_databases() -> None:
             connection.execute(SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, Identifier(user), password))
             for database in owned:
                 if database not in databases:
-                    connection.execute(SQL("CREATE DATABASE {} OWNER {}").format(Identifier(database), Identifier(user)))
+                    connection.execute(
+                        SQL("CREATE DATABASE {} OWNER {}").format(Identifier(database), Identifier(user))
+                    )
                 connection.execute(SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(Identifier(database)))
                 print(f"database {database} of {user}")
 

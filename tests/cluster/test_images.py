@@ -100,11 +100,13 @@ def test_it_does_its_work(image: str) -> None:
 
 
 def steps_run() -> None:
-    """A real step ends with a result: the snapshot of a model's data."""
-    call = ["snapshot", "--model", "breast_cancer", "--run", "test"]
-    done = run("ml", "python", "-m", "include.steps", *call, options=["--network", "none"])
-    assert done.returncode == 0, done.stderr
-    assert "done:" in done.stderr
+    """A spec is held against its data, and a step says which service it misses."""
+    checked = run("ml", "python", "-m", "include.steps.check", "breast_cancer", options=["--network", "none"])
+    assert "569 rows" in checked.stdout, checked.stderr
+    call = ["python", "-m", "include.steps", "snapshot", "--model", "breast_cancer", "--run", "test"]
+    lonely = run("ml", *call, options=["--network", "none", "--env", "FACTORY_SERVICE_RETRY_SECONDS=1"])
+    assert lonely.returncode == 1
+    assert "failed: MLflow at http://127.0.0.1:5500 did not answer" in lonely.stderr
     absent = run("ml", "python", "-c", "import airflow")
     assert "No module named 'airflow'" in absent.stderr
     assert run("ml", "ls", "/app").stdout.split() == ["config", "feast", "include", "requirements.txt"]
