@@ -77,7 +77,7 @@ def _shared_study(spec: ModelSpec, platform: Platform) -> Iterator[Problem]:
     if spec.search.workers is None or uri.startswith("postgresql"):
         return
     if uri or platform.runtime == "kubernetes":
-        message = "its workers would share no trials: only PostgreSQL is seen by all" if not uri else "it is shared"
+        message = "a journal file of one pod is not seen by the others" if not uri else "only PostgreSQL can be shared"
         yield Problem(where(spec, "search.workers"), message, "give PostgreSQL by FACTORY_OPTUNA_URI")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from include.engines.errors import EngineError, needed
-from include.specs import ROOT, Platform, Problem, SpecError
+from include.specs import ROOT, FactoryError, Platform, Problem, SpecError
 
 _OURS = {
     "spark.ui.enabled": "false",
@@ -54,8 +54,12 @@ def spark_session(platform: Platform, name: str) -> Iterator[Any]:
             session.sparkContext.setLogLevel("ERROR")
             session.sparkContext.addPyFile(_code(Path(folder)))
             yield session
+        except FactoryError:
+            raise
         except Exception as error:
-            raise _told(error) from error
+            if (told := _told(error)) is not None:
+                raise told from error
+            raise
         finally:
             session.stop()
 
@@ -80,8 +84,8 @@ def _code(folder: Path) -> str:
     return shutil.make_archive(str(folder / "factory"), "zip", folder / "code")
 
 
-def _told(error: Exception) -> Exception:
-    """Return an error of a Spark job in a person's words; others as they are."""
+def _told(error: Exception) -> EngineError | None:
+    """Return an error of a Spark job in a person's words; None for one that needs none."""
     text = str(error)
     if "PYTHON_VERSION_MISMATCH" in text or "Python in worker has different version" in text:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -93,7 +97,7 @@ def _told(error: Exception) -> Exception:
         return EngineError(
             f"Spark's workers lack the package '{missing}': give them the environment of requirements.txt"
         )
-    return error
+    return None
 
 
 def _first(error: Exception) -> str:

@@ -17,13 +17,19 @@ StepCall.arguments = lambda call: [str(Path(__file__).with_name("step.py")), *ar
 ended = {}
 for name, scenario in json.loads(sys.argv[1]).items():
     os.environ["STEP_OUTCOMES"] = json.dumps(scenario["outcomes"])
-    dag = dags(scenario["pipeline"])[f"shop.{scenario['pipeline']}"]
+    dag = dags(scenario["pipeline"])[f"{scenario.get('model', 'shop')}.{scenario['pipeline']}"]
     for task in dag.tasks:
-        task.retry_delay = timedelta(0)
+        if task.is_mapped:
+            task.partial_kwargs["retry_delay"] = timedelta(0)
+        else:
+            task.retry_delay = timedelta(0)
     run = dag.test()
     ended[name] = {
         "run": str(run.state),
-        **{instance.task_id: str(instance.state) for instance in run.get_task_instances()},
+        **{
+            instance.rendered_map_index or instance.task_id: str(instance.state)
+            for instance in run.get_task_instances()
+        },
     }
     for instance in run.get_task_instances():
         if instance.task_id == "gate":

@@ -181,6 +181,27 @@ def test_pod_resources_are_checked_whatever_the_runtime(platform: Platform) -> N
     assert "500m" not in found.replace("such as 500m", "")
 
 
+@pytest.mark.parametrize(
+    ("uri", "runtime", "said"),
+    [
+        ("", "process", None),
+        ("", "kubernetes", "a journal file of one pod"),
+        ("sqlite:///optuna.db", "process", "only PostgreSQL can be shared"),
+        ("postgresql+psycopg2://user:hunter2@db/optuna", "kubernetes", None),
+    ],
+)
+def test_workers_of_a_search_need_a_place_to_meet(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, uri: str, runtime: str, said: str | None
+) -> None:
+    monkeypatch.setenv("FACTORY_OPTUNA_URI", uri)
+    monkeypatch.setenv("FACTORY_RUNTIME", runtime)
+    load_platform.cache_clear()
+    spec = spec_of({"type": "dataset", "name": "diabetes"}, search={"workers": 2})
+    found = resource_problems(spec, load_platform(), STEPS)
+    assert [said in str(one) and "search.workers" in str(one) for one in found] == ([True] if said else [])
+    assert "hunter2" not in str(found)
+
+
 def test_the_step_fails_with_every_problem_and_leaves_them_as_json(context: Any, tmp_path: Path) -> None:
     frame(100).to_parquet(tmp_path / "x.parquet")
     spec = spec_of({"path": str(tmp_path / "x.parquet")})
