@@ -155,6 +155,8 @@ class ClusterReleases(Target):
                 self._api.apply(manifest, document["metadata"]["resourceVersion"] if document else None)
             except ConflictError:
                 document, found = self._read(after.model)
+                if found == after:
+                    return  # our own write, whose answer got lost
                 if found != before:
                     raise
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,6 +65,17 @@ class Pod:
         self.positives = Counter("factory_positive_predictions", "x", names, registry=registry).labels(*labels)
         self.seconds = Histogram("factory_prediction_seconds", "x", names, registry=registry).labels(*labels)
 
+    @property
+    def ready(self) -> bool:
+        return self.behaves.ready
+
+    @property
+    def log(self) -> str:
+        return self.behaves.log
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
     def document(self) -> Document:
         status: Document = {"phase": "Running", "conditions": [{"type": "PodScheduled", "status": "True"}]}
         container: Document = {"name": self.container["name"], "image": self.container["image"], "restartCount": 0}
@@ -86,7 +97,7 @@ class Pod:
         labels = self.template["metadata"]["labels"]
         return {"metadata": {"name": self.name, "uid": self.uid, "labels": labels}, "status": status}
 
-    def answer(self, path: str, body: Any, headers: dict[str, str]) -> tuple[int, Any]:
+    def answer(self, method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[int, Any]:
         if path == "/metrics":
             return 200, generate_latest(self.registry)
         if path == "/health":
@@ -111,13 +122,15 @@ class FakeCluster:
     """The state of the server; ``versions`` says how pods of a version do, and one that is not named ends at once."""
 
     versions: dict[str, Version]
+    make_pod: Callable[[int, Workload, Version], Any] = Pod
     installed: bool = True
     controller_runs: bool = True
     refuse: Callable[[Document], str | None] = lambda _: None
     interfere: list[Callable[[], None]] = field(default_factory=list)
+    lose_answers: int = 0
     failing: list[int] = field(default_factory=list)
     objects: dict[tuple[str, str], Document] = field(default_factory=dict)
-    pods: dict[str, Pod] = field(default_factory=dict)
+    pods: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, int] = field(default_factory=dict)
     applied: list[Document] = field(default_factory=list)
     clock: int = 0
@@ -134,9 +147,9 @@ class FakeCluster:
                 return self.failing.pop(), {"kind": "Status", "message": "the server is overloaded"}
             if found := PROXY.fullmatch(path):
                 pod = self.pods.get(unquote(found["pod"]))
-                return pod.answer(found["path"], body, headers) if pod else _status(404, "pods not found")
+                return pod.answer(method, found["path"], body, headers) if pod else _status(404, "pods not found")
             if found := LOG.fullmatch(path):
-                return 200, self.pods[found["pod"]].behaves.log.encode()
+                return 200, self.pods[found["pod"]].log.encode()
             if found := OBJECT.fullmatch(path):
                 return self._object(method, found["plural"], found["name"], body)
             if path.endswith("/pods"):
@@ -155,11 +168,14 @@ class FakeCluster:
         if not self.installed:
             return 404, b"404 page not found"
         key, former = (plural, name), self.objects.get((plural, name))
+        if method == "GET" and former is not None and self.controller_runs:
+            self._control(key)
         if method == "GET" or (former is None and method == "DELETE"):
             return (200, former) if former else _status(404, f'{plural} "{name}" not found')
         if method == "DELETE":
             del self.objects[key]
-            self.pods, self.weights = {}, {}
+            self._keep_pods(())
+            self.weights = {}
             return 200, {"kind": "Status", "status": "Success"}
         if self.interfere:
             self.interfere.pop()()
@@ -171,6 +187,9 @@ class FakeCluster:
             return _status(409, "the object has been modified; please apply your changes to the latest version")
         self.applied.append(json.loads(json.dumps(body)))
         self._keep(key, body, former)
+        if self.lose_answers:
+            self.lose_answers -= 1
+            return _status(503, "the server went away")
         return 200, self.objects[key]
 
     def _keep(self, key: tuple[str, str], body: Document, former: Document | None) -> None:
@@ -193,16 +212,20 @@ class FakeCluster:
                     self.clock += 1
                     version = one.template["metadata"]["labels"]["model-factory/version"]
                     absent = Version(exit_code=3, log=f"there is no version {version} in the registry")
-                    pod = Pod(self.clock, one, self.versions.get(version, absent))
-                    self.pods = {name: kept for name, kept in self.pods.items() if kept.workload != one.name}
+                    self._keep_pods({other.workload for other in self.pods.values()} - {one.name})
+                    pod = self.make_pod(self.clock, one, self.versions.get(version, absent))
                     self.pods[pod.name] = pod
-            names = {one.name for one in workloads}
-            self.pods = {name: pod for name, pod in self.pods.items() if pod.workload in names}
+            self._keep_pods({one.name for one in workloads})
         self.weights = {one.template["metadata"]["labels"]["model-factory/version"]: one.weight for one in workloads}
         document["status"] = controller.status(document, workloads, self._ready)
 
+    def _keep_pods(self, workloads: Collection[str]) -> None:
+        for name, pod in list(self.pods.items()):
+            if pod.workload not in workloads:
+                self.pods.pop(name).stop()
+
     def _ready(self, workload: str) -> bool:
-        return any(pod.workload == workload and pod.behaves.ready for pod in self.pods.values())
+        return any(pod.workload == workload and pod.ready for pod in self.pods.values())
 
 
 def _status(code: int, message: str) -> tuple[int, Any]:

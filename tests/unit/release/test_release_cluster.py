@@ -171,6 +171,12 @@ def test_a_write_of_the_controller_in_between_is_no_conflict(released, cluster):
     assert same_traffic(released.current("churn"), route_at("churn", 10, 1, 2))
 
 
+def test_a_write_whose_answer_got_lost_is_known_again(released, cluster):
+    cluster.lose_answers = 1
+    routed = released.route(route_at("churn", 10, 1, 2))
+    assert released.current("churn") == routed
+
+
 def test_somebody_elses_release_in_between_is_one(released, cluster):
     def released_elsewhere():
         (document,) = cluster.objects.values()
@@ -190,7 +196,7 @@ def test_somebody_elses_release_in_between_is_one(released, cluster):
 
 def test_an_object_that_the_factory_did_not_make_is_left_alone(released, cluster):
     (document,) = cluster.objects.values()
-    document["metadata"]["annotations"] = {}
+    del document["metadata"]["annotations"]["model-factory/placement"]
     with pytest.raises(TargetError, match="the factory did not make it; rename or delete it"):
         released.route(settled("churn", 2))
 
