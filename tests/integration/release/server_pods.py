@@ -78,5 +78,6 @@ class ServerPod:
         return response.status_code, response.content
 
     def stop(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
