@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     if found:
         console.print(_table(found))
-    if not options.dry_run:
+    if found and not options.dry_run:
         console.print("moved; start everything with the new settings, and keep the old folder until you are content")
     return 0
 

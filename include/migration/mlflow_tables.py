@@ -39,14 +39,18 @@ class MlflowTables:
 
     def prepare(self) -> None:
         """Make the database and MLflow's tables, or hold the revision of those that are there against ours."""
-        self._refuse_unknown()
         make_database(self._uri)
         _prepare(self._source, looking_at(self._uri))
         if not self.foreign():
             self._clear()
 
     def foreign(self) -> str:
-        """Return the tables of the target that have rows, but for those of a new server."""
+        """Return the tables of the target that have rows, but for those of a new server.
+
+        Raises:
+            MigrationError: the source has tables that are not known here.
+        """
+        self._refuse_unknown()
         found = held(looking_at(self._uri), self._all)
         if found.get("experiments", 0) <= 1 and set(found) <= _MADE_BY_SERVER:
             return ""
@@ -96,8 +100,7 @@ class MlflowTables:
 
 def _tables() -> Sequence[sa.Table]:
     """Return MLflow's own declarations of its tables, parents first."""
-    import mlflow.store.model_registry.dbmodels.models
-    import mlflow.store.tracking.dbmodels.models  # noqa: F401 - they declare the tables
+    import mlflow.store.db.utils  # noqa: F401 - it imports every module that declares tables
     from mlflow.store.db.base_sql_model import Base
 
     tables: Sequence[sa.Table] = Base.metadata.sorted_tables

@@ -64,7 +64,8 @@ class Move:
         with exclusive(self._target.platform, "migration"):
             mark = self._mark()
             if mark is not None and mark["finished_at"] is not None:
-                say(f"this factory was moved on {mark['finished_at']:%Y-%m-%d %H:%M} UTC; nothing is left to do")
+                ended = mark["finished_at"].astimezone(UTC)
+                say(f"this factory was moved on {ended:%Y-%m-%d %H:%M} UTC; nothing is left to do")
                 return []
             if mark is None:
                 self._refuse_foreign()
@@ -101,6 +102,10 @@ class Move:
     def _mlflow_tables(self) -> MlflowTables | None:
         file = self._source.home / "mlflow.db"
         if not file.is_file():
+            if ArtifactStore.of(self._source).files("runs"):
+                raise MigrationError(
+                    f"there are runs, and no {file}; what MLflow knows of them would be lost: put its database there"
+                )
             return None
         moved = (self._source.artifacts_uri.rstrip("/"), self._target.platform.artifacts_uri.rstrip("/"))
         return MlflowTables(f"sqlite:///{file}", self._target.mlflow_database.get_secret_value(), moved)
