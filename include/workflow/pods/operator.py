@@ -92,12 +92,13 @@ class StepPodOperator(KubernetesPodOperator):
     def go_on(self, context: Any, event: Any = None) -> Any:
         """Take up the task where it stands; also called again where there was no room for the pod."""
         attempts = Attempts(context)
-        attempt = attempts.read()
-        if not attempt.open:
+        attempt, pod = attempts.read(), None
+        if attempt.open:
+            pod = self._asked(lambda: self._read(attempt.pod))
+        else:
             earlier = folder_of(self.call, context).find(self.call.task)
             name = f"{self.call.model}-{self.call.task}".replace("_", "-")
             attempt = attempts.write(attempt.next(name, earlier.ended if earlier else None))
-        pod = self._asked(lambda: self._read(attempt.pod))
         if pod is None:
             if self._result(context, attempt) is not None:
                 return self._end(context, attempts, attempt, None)
@@ -239,7 +240,8 @@ class StepPodOperator(KubernetesPodOperator):
         """Return ``call()``; an API server that does not answer is asked again for a while.
 
         Raises:
-            AirflowException: it stayed away, or refused; the next try asks again.
+            AirflowException: it stayed away; the next try asks again.
+            AirflowFailException: it refused.
         """
         seconds = load_platform().service_retry_seconds
         try:
@@ -247,7 +249,9 @@ class StepPodOperator(KubernetesPodOperator):
         except TemporarilyUnavailableError as error:
             raise AirflowException(str(error)) from error
         except k8s.ApiException as error:
-            raise AirflowException(refusal(error.status or 500, error.body, str(self.namespace)).text) from error
+            answer = refusal(error.status or 500, error.body, str(self.namespace))
+            final = AirflowFailException if answer.kind == "final" else AirflowException
+            raise final(answer.text) from error
 
     def _tell_log(self, pod: Any, since: str | None) -> None:
         """Write into the task's log what the step said since ``since``."""

@@ -64,10 +64,10 @@ def _forbidden(message: str, namespace: str) -> Refusal:
         account = next(group for group in found.groups() if group)
         text = f"namespace '{namespace}' has no service account '{account}'"
         return Refusal("final", f"{text}; create it, or correct kubernetes.service_account")
-    if "cannot create resource" in message:
+    if re.search(r"cannot \w+ resource", message):
         who = found[1] if (found := _USER.search(message)) else "Airflow"
         text = (
-            f"'{who}' may not start pods in namespace '{namespace}' ({message}); bind it to a role that may create, "
+            f"'{who}' may not handle pods in namespace '{namespace}' ({message}); bind it to a role that may create, "
             "get, list, watch and delete pods and get pods/log there"
         )
         return Refusal("final", text)

@@ -73,7 +73,7 @@ def asked_for(pod: Any) -> dict[str, Decimal]:
         wishes = {**((resources and resources.limits) or {}), **((resources and resources.requests) or {})}
         for name, quantity in wishes.items():
             total[name] = total.get(name, Decimal(0)) + Decimal(parse_quantity(quantity))
-    return total
+    return dict(sorted(total.items()))
 
 
 def could_take(node: Any, pod: Any, wish: Mapping[str, Decimal]) -> bool:

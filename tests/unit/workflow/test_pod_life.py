@@ -202,7 +202,7 @@ def test_a_quota_that_stays_full_is_told(worker, context, cluster, monkeypatch):
 
 def test_a_forbidden_pod_is_told_at_once(worker, context, cluster):
     cluster.refuse = [error(403, "Forbidden", 'User "ada" cannot create resource "pods"')]
-    with pytest.raises(AirflowFailException, match="'ada' may not start pods in namespace 'model-factory'"):
+    with pytest.raises(AirflowFailException, match="'ada' may not handle pods in namespace 'model-factory'"):
         worker().execute(context)
 
 

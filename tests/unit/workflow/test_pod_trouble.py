@@ -144,7 +144,7 @@ QUOTA = 'pods "a" is forbidden: exceeded quota: small, requested: memory={}, use
         (403, QUOTA.format("5Gi"), "final", "the pod alone is above it"),
         (403, "failed quota: small: must specify limits.cpu", "final", "must specify limits.cpu"),
         (403, 'error looking up service account ml/step: serviceaccount "step" not found', "final", "'step'; create"),
-        (403, 'pods is forbidden: User "ada" cannot create resource "pods"', "final", "'ada' may not start pods in"),
+        (403, 'pods is forbidden: User "ada" cannot create resource "pods"', "final", "'ada' may not handle pods in"),
         (403, "denied by pod security", "final", "policy of namespace 'ml'"),
         (404, 'namespaces "ml" not found', "final", "no namespace 'ml'"),
         (401, "Unauthorized", "final", "kubernetes.config_file"),
