@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 IMAGE = os.environ.get("FACTORY_TEST_IMAGE", "model-factory/ml:latest")
 """The steps' image; the cluster must have it, or be able to pull it."""
+S3_ENDPOINT = os.environ.get("FACTORY_TEST_S3")
+"""An S3 endpoint that pods reach, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,11 @@ def redis_url(host_address: str, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
     """Return a bucket of this session's own in the store that FACTORY_TEST_S3 names; it is emptied and removed."""
-    endpoint = os.environ.get("FACTORY_TEST_S3")
-    if not endpoint or not os.environ.get("AWS_ACCESS_KEY_ID"):
+    if not S3_ENDPOINT or not os.environ.get("AWS_ACCESS_KEY_ID"):
         pytest.skip("FACTORY_TEST_S3 names no S3 endpoint, or AWS_ACCESS_KEY_ID is missing")
     import boto3
 
-    s3 = boto3.resource("s3", endpoint_url=endpoint)
+    s3 = boto3.resource("s3", endpoint_url=S3_ENDPOINT)
     made = s3.create_bucket(Bucket=f"factory-test-{secrets.token_hex(4)}")
     try:
         yield made.name

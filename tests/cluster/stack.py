@@ -18,7 +18,7 @@ from include.local.airflow_api import AirflowApi
 from include.local.environment import ADMIN, stack_secrets
 from include.local.stack import Stack as LocalStack
 from include.specs import ROOT, Platform, load_platform
-from tests.cluster.conftest import IMAGE, Cluster
+from tests.cluster.conftest import IMAGE, S3_ENDPOINT, Cluster
 from tests.cluster.pod_log import PodLog
 from tests.integration.conftest import free_port
 
@@ -126,13 +126,12 @@ def pod_stack(cluster: Cluster, folder: Path, host: str, database: str, redis: s
 
 
 def _settings(host: str, bucket: str) -> dict[str, str]:
-    endpoint = os.environ["FACTORY_TEST_S3"]
     return {
         "FACTORY_ARTIFACTS_URI": f"s3://{bucket}/factory",
         "FACTORY_MLFLOW_URI": f"http://{host}:{free_port()}",
         "FACTORY_SERVING_URL": f"http://{host}:{free_port()}",
         "FACTORY_AIRFLOW_URL": f"http://127.0.0.1:{free_port()}",
-        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ENDPOINT_URL": str(S3_ENDPOINT),
         "AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
     }
 
