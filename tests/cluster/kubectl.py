@@ -32,6 +32,7 @@ class Kubectl:
         if self.tried("get", "--raw", "/readyz").returncode:
             pytest.skip("the cluster of KUBECONFIG does not answer")
         self.served = set(self("api-versions").split())
+        self.kinds = {line.split()[-1] for line in self("api-resources", "--no-headers").splitlines()}
 
     def tried(self, *arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl."""
@@ -56,7 +57,9 @@ class Kubectl:
     def may(self, account: str, namespace: str, verb: str, resource: str, of: str) -> bool:
         """Return whether a service account of ``of`` may do something in ``namespace``."""
         who = f"--as=system:serviceaccount:{of}:{account}"
-        said = self.tried("auth", "can-i", verb, resource, who, f"--namespace={namespace}").stdout.strip()
+        kind, _, part = resource.partition("/")  # after a slash kubectl expects an object's name
+        options = [who, f"--namespace={namespace}", *([f"--subresource={part}"] if part else [])]
+        said = self.tried("auth", "can-i", verb, kind, *options).stdout.strip()
         assert said in ("yes", "no"), said
         return said == "yes"
 
@@ -67,7 +70,7 @@ class Kubectl:
             version, kind = manifest["apiVersion"], manifest["kind"]
             if version not in self.served:
                 version = OLDER.get((version, kind), version)
-            if version in self.served:
+            if version in self.served and kind in self.kinds:
                 fit.append({**manifest, "apiVersion": version})
             else:
                 left_out.append(f"{kind} ({manifest['apiVersion']})")

@@ -147,6 +147,14 @@ def test_rights_are_no_wider_than_written_down(overlay):
             assert not {"secrets", "configmaps", "roles", "rolebindings", "pods/exec"} & set(rule["resources"])
 
 
+def test_rights_follow_the_namespace(tmp_path):
+    up = "../" * len(tmp_path.resolve().relative_to("/").parts)
+    base = up + str((KUBERNETES / "base").relative_to("/"))
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": "elsewhere", "resources": [base]}))
+    bindings = [one for one in kustomized(tmp_path) if one["kind"] == "RoleBinding"]
+    assert {subject["namespace"] for one in bindings for subject in one["subjects"]} == {"elsewhere"}
+
+
 def test_production_survives_the_loss_of_a_node(production):
     for name in ("factory-serving", "factory-mlflow", "factory-feast"):
         deployment = production[f"Deployment/{name}"]["spec"]
