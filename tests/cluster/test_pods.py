@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskD
 
 from include.specs import Platform, load_platform
 from tests.cluster.conftest import IMAGE, Cluster, image_is_there
+from tests.cluster.kubelet import Kubelet
 from tests.cluster.tries import context_of, one_try
 
 pytestmark = [pytest.mark.timeout(300)]
@@ -195,6 +197,22 @@ def test_a_deleted_pod_is_seen_and_the_next_try_starts_anew(task: Make, cluster:
         worker().execute(context)
     names = {one.metadata.name for one in pods(cluster)}
     assert len(names - {pod.metadata.name}) == 1
+
+
+def test_a_kubelet_that_is_away_while_the_pod_ends_is_borne(task: Make, cluster: Cluster) -> None:
+    kubelet = Kubelet()
+    worker, context = task("import time; time.sleep(6); print('INFO went on')"), context_of()
+    with pytest.raises(TaskDeferred):
+        worker().execute(context)
+    deadline = time.monotonic() + 60
+    while pods(cluster)[0].status.phase != "Running":
+        assert time.monotonic() < deadline, "the pod did not start"
+        time.sleep(0.2)
+    kubelet.kill()
+    threading.Timer(10, kubelet.start).start()
+    with pytest.raises(AirflowException, match=r"without a valid result .*exit code 0"):
+        one_try(worker, context)
+    assert len(pods(cluster)) <= 1
 
 
 def test_the_pod_may_write_where_it_should_and_nowhere_else(task: Make, cluster: Cluster) -> None:
