@@ -76,14 +76,18 @@ def definitions(cluster: Cluster) -> Iterator[None]:
 
 
 def _short(node: Any) -> Any:
-    """Return a definition without its prose: with it, it is larger than what etcd keeps."""
+    """Return a definition without its prose, for with it it is larger than what etcd keeps, and fit for old API servers.
+
+    They refuse the default "" and a list of anything, which Seldon's graph has below its root.
+    """
     if isinstance(node, list):
         return [_short(one) for one in node]
-    if isinstance(node, dict):
-        return {
-            key: _short(value) for key, value in node.items() if not (key == "description" and isinstance(value, str))
-        }
-    return node
+    if not isinstance(node, dict):
+        return node
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    short = {key: anything if (key, value) == ("items", {}) else _short(value) for key, value in node.items()}
+    return {key: value for key, value in short.items() if not (key == "description" and isinstance(value, str))
+            and (key, value) != ("default", "")}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

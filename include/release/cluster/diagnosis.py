@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,12 @@ FINAL_WAITS = {
 """Reasons of a waiting container that waiting does not mend, and what does."""
 ABSENT = 3
 """Exit code of a server whose version is not in the registry."""
+PASSING = {"CreateContainerConfigError": 20.0}
+"""Seconds that such a reason may last: a node that has just heard of a ConfigMap may not have it yet."""
+UNSCHEDULED_SECONDS = 60.0
+"""How long a pod may wait for a node: an autoscaler may be adding one."""
+REFUSED_SECONDS = 20.0
+"""How long pods may be refused: a new service account has its token, and a quota its place, a moment later."""
 CRASHES = 2
 """So many starts anew, and it is no accident."""
 LOG_LINES = 5
@@ -28,11 +35,11 @@ class Trouble:
     """Why a pod does not answer.
 
     Attributes:
-        final: True when waiting does not help.
+        patience: seconds after which it is taken to stay; 0 where waiting does not help.
     """
 
     reason: str
-    final: bool
+    patience: float = math.inf
 
 
 def is_ready(pod: Document) -> bool:
@@ -52,32 +59,37 @@ def trouble(pod: Document, log: Callable[[str, str, int], str], failures: Callab
     name, status = pod["metadata"]["name"], pod.get("status", {})
     for one in status.get("conditions") or ():
         if one["type"] == "PodScheduled" and one["status"] == "False":
-            return Trouble(f"no node takes pod {name}: {one.get('message', one.get('reason', ''))}", False)
+            return Trouble(
+                f"no node takes pod {name}: {one.get('message', one.get('reason', ''))}", UNSCHEDULED_SECONDS
+            )
     for container in status.get("containerStatuses") or ():
         if found := _container_trouble(name, container, log):
             return found
     if status.get("phase") == "Running" and (said := failures(name)):
-        return Trouble(f"the model server in pod {name} says: {said}", True)
-    return Trouble(f"pod {name} is {status.get('phase', 'Pending')} and not ready", False)
+        return Trouble(f"the model server in pod {name} says: {said}", 0)
+    return Trouble(f"pod {name} is {status.get('phase', 'Pending')} and not ready")
 
 
 def _container_trouble(pod: str, container: Document, log: Callable[[str, str, int], str]) -> Trouble | None:
     waiting = container.get("state", {}).get("waiting") or {}
     if (reason := waiting.get("reason", "")) in FINAL_WAITS:
         text = f"pod {pod}: {reason} for image {container['image']} ({waiting.get('message', 'no message')})"
-        return Trouble(f"{text}; {FINAL_WAITS[reason]}", True)
+        return Trouble(f"{text}; {FINAL_WAITS[reason]}", PASSING.get(reason, 0))
     if reason == "ErrImagePull":
-        return Trouble(f"pod {pod}: the image {container['image']} is not there yet ({waiting.get('message')})", False)
+        return Trouble(f"pod {pod}: the image {container['image']} is not there yet ({waiting.get('message')})")
     ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
     if not ended:
         return None
     if ended.get("reason") == "OOMKilled":
-        return Trouble(f"pod {pod} was killed for want of memory; raise cluster_target.limits.memory", True)
+        return Trouble(f"pod {pod} was killed for want of memory; raise cluster_target.limits.memory", 0)
     final = ended.get("exitCode") == ABSENT or container.get("restartCount", 0) >= CRASHES
     said = log(pod, container["name"], LOG_LINES) or ended.get("message") or "it logged nothing"
-    return Trouble(f"pod {pod} ends with exit code {ended.get('exitCode')}; its last lines: {said[-1500:]}", final)
+    return Trouble(
+        f"pod {pod} ends with exit code {ended.get('exitCode')}; its last lines: {said[-1500:]}",
+        0 if final else math.inf,
+    )
 
 
 def first_trouble(found: Sequence[Trouble]) -> Trouble | None:
     """Return the trouble that matters most: one that waiting does not mend before all others."""
-    return next((one for one in found if one.final), found[0] if found else None)
+    return min(found, key=lambda one: one.patience, default=None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
-from include.release.cluster import pods
+from include.release.cluster import diagnosis, pods
 from include.release.cluster.api import ClusterApi, ConflictError, RefusedError
 from include.release.cluster.counts import Counts, read_counts
 from include.release.cluster.diagnosis import Trouble, first_trouble, is_ready, trouble
@@ -23,8 +24,6 @@ from include.store.keys import serving_key
 from include.store.routes import Route
 
 POLL_SECONDS = 1.0
-UNSCHEDULED_SECONDS = 60.0
-"""How long a pod may wait for a node: an autoscaler may be adding one."""
 CONFLICTS = 5
 PROBE_SECONDS = 30.0
 log = logging.getLogger(__name__)
@@ -188,7 +187,7 @@ class ClusterReleases(Target):
             NotReadyError: a version cannot be had, or took longer than ``cluster_target.ready_seconds``.
         """
         started, limit = time.monotonic(), self._platform.cluster_target.ready_seconds
-        running = self._kind.running(placement)
+        running, former, since = self._kind.running(placement), math.inf, 0.0
         while True:
             document = self._api.read(object_name(placement.model))
             if document is None:
@@ -199,9 +198,11 @@ class ClusterReleases(Target):
             pending = found.reason if found else self._kind.pending(document) if whole else stale(document)
             if pending is None:
                 return
-            unscheduled = "no node takes" in pending and waited > UNSCHEDULED_SECONDS
-            if (found and found.final) or unscheduled or waited > limit:
-                after = "" if found and found.final else f" after {waited:.0f} s"
+            patience = found.patience if found else math.inf
+            if patience != former:
+                former, since = patience, waited
+            if waited - since >= patience or waited > limit:
+                after = f" after {waited:.0f} s" if patience else ""
                 raise NotReadyError(f"'{placement.model}' is not ready on {self.name}{after}: {pending}")
             time.sleep(POLL_SECONDS)
 
@@ -217,8 +218,8 @@ class ClusterReleases(Target):
             if worst is None:
                 refusals = self._api.refusals(object_name(model))
                 why = f"the cluster refuses its pods: {refusals[-1]}" if refusals else "it has no pod yet"
-                worst = Trouble(why, bool(refusals))
-            found.append(Trouble(f"version {version}: {worst.reason}", worst.final))
+                worst = Trouble(why, diagnosis.REFUSED_SECONDS if refusals else math.inf)
+            found.append(Trouble(f"version {version}: {worst.reason}", worst.patience))
         return first_trouble(found)
 
     def _failures(self, pod: str, model: str) -> str:

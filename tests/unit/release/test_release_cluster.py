@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from include.release import targets
+from include.release.cluster import diagnosis
 from include.release.cluster import target as cluster_target
 from include.release.policies import route_at, settled
 from include.release.target import NotReadyError, TargetError, same_traffic
@@ -30,7 +33,9 @@ def way(request):
 def opened(cluster, way, tmp_path, monkeypatch):
     """Return the target of a way, on the fake cluster."""
     monkeypatch.setattr(cluster_target, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(cluster_target, "UNSCHEDULED_SECONDS", 0.1)
+    monkeypatch.setattr(diagnosis, "UNSCHEDULED_SECONDS", 0.1)
+    monkeypatch.setattr(diagnosis, "REFUSED_SECONDS", 0.1)
+    monkeypatch.setattr(diagnosis, "PASSING", {"CreateContainerConfigError": 0.1})
     name, mode = way
     with serving(cluster, tmp_path) as config:
         platform = Platform(
@@ -136,6 +141,13 @@ def test_a_version_that_cannot_be_is_refused_with_the_reason(released, cluster, 
         released.deploy("churn", 4)
     assert released.current("churn") == former
     assert {version for version, weight in cluster.weights.items() if weight} == {"1"}
+
+
+def test_what_a_new_namespace_lacks_for_a_moment_is_waited_for(released, cluster):
+    cluster.versions["4"] = Version(waiting=("CreateContainerConfigError", "failed to sync configmap cache"))
+    threading.Timer(0.05, lambda: setattr(cluster.versions["4"], "waiting", None)).start()
+    released.deploy("churn", 4)
+    assert released.probe("churn", [{"age": 1}], version=4).errors == 0
 
 
 def test_a_cluster_without_the_product_says_what_to_install(opened, cluster, way):
