@@ -204,7 +204,9 @@ def stores(database_uri: str, redis_url: str, bucket: str) -> dict[str, dict[str
     return {
         "factory-secrets": {
             **keys,
-            "FACTORY_DATABASE_URI": database_uri,
+            "FACTORY_DATABASE_URI": database_uri.replace(
+                "+psycopg2", "+psycopg"
+            ),  # the one driver of the server's image
             "FACTORY_SERVING_KEY": secrets.token_urlsafe(16),
             "FACTORY_FEAST__REGISTRY": f"{{registry_type: sql, path: '{feast}/feast'}}",
             "FACTORY_FEAST__ONLINE_STORE": f"{{type: redis, connection_string: '{redis.hostname}:{redis.port}'}}",
