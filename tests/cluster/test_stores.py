@@ -88,9 +88,10 @@ def test_missing_rights_are_told(bucket: str, monkeypatch: pytest.MonkeyPatch) -
 def test_a_clock_that_is_wrong_is_told(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import botocore.auth
 
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: datetime.now(UTC) - timedelta(hours=2))
-    with pytest.raises(ArtifactError, match="clock of this machine"):
-        ArtifactStore(f"s3://{bucket}/x", patience=30).files()
+    with monkeypatch.context() as patch:
+        patch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: datetime.now(UTC) - timedelta(hours=2))
+        with pytest.raises(ArtifactError, match="clock of this machine"):
+            ArtifactStore(f"s3://{bucket}/x", patience=30).files()
 
 
 class TestLife(LifeInStores):
