@@ -6,12 +6,11 @@ It asks the metadata database itself, which takes a tenth of a second; ``airflow
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 
 import psycopg
-from psycopg.conninfo import make_conninfo
-from sqlalchemy import make_url
 
 SECONDS = 60
 BEATS = """
@@ -22,11 +21,8 @@ BEATS = """
 
 def beats(component: str) -> bool:
     """Return whether a job of this kind, on this host, left a heartbeat within the last minute."""
-    url = make_url(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
-    place = make_conninfo(
-        host=url.host, port=url.port, dbname=url.database, user=url.username, password=url.password, connect_timeout=5
-    )
-    with psycopg.connect(place) as connection:
+    uri = re.sub(r"^postgresql\+\w+:", "postgresql:", os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    with psycopg.connect(uri, connect_timeout=5) as connection:
         found = connection.execute(BEATS, (component, socket.getfqdn(), SECONDS)).fetchone()
     return bool(found and found[0])
 

@@ -115,7 +115,7 @@ def steps_run() -> None:
 def airflow_parses() -> None:
     """Airflow finds every pipeline of every shipped model, without an import error."""
     listing = (
-        "from airflow.dag_processing.dagbag import DagBag; bag = DagBag('/app/dags', include_examples=False);"
+        "from airflow.dag_processing.dagbag import DagBag; bag = DagBag('/app/dags');"
         "print(len(bag.dags), bag.import_errors)"
     )
     options = ["--env", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:////var/lib/factory/airflow.db"]
