@@ -22,7 +22,7 @@ CALLS = 100
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-@pytest.fixture(params=["seldon-standard", "kserve-standard", "kserve-serverless"])
+@pytest.fixture(params=["seldon-standard", "kserve-serverless"])
 def way(request):
     return request.param
 
