@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="factory-airflow-"))
 
-from include.specs import Platform, load_platform
+from include.specs import ROOT, Platform, load_platform
 from include.store.artifacts import ArtifactStore
 from include.store.runs import RunFolder
 from tests.cluster.conftest import IMAGE, S3_ENDPOINT, Cluster, image_is_there
@@ -37,15 +40,16 @@ def check(
     secret = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     secret["FACTORY_DATABASE_URI"] = database_uri
     api, namespace = cluster.api, cluster.namespace
-    api.create_namespaced_config_map(namespace, {"metadata": {"name": "real-config"}, "data": told})
-    api.create_namespaced_secret(namespace, {"metadata": {"name": "real-secrets"}, "stringData": secret})
+    name = f"real-{secrets.token_hex(3)}"
+    api.create_namespaced_config_map(namespace, {"metadata": {"name": name}, "data": told})
+    api.create_namespaced_secret(namespace, {"metadata": {"name": name}, "stringData": secret})
     kubernetes = {
         "namespace": namespace,
         "in_cluster": False,
         "config_file": cluster.kubeconfig,
         "image": IMAGE,
-        "config_map": "real-config",
-        "secret": "real-secrets",
+        "config_map": name,
+        "secret": name,
     }
     (tmp_path / "platform.yaml").write_text(json.dumps({"runtime": "kubernetes", "kubernetes": kubernetes}))
     monkeypatch.setenv("FACTORY_PLATFORM_FILE", str(tmp_path / "platform.yaml"))
@@ -75,3 +79,32 @@ def test_a_step_that_is_done_is_believed_and_its_pod_deleted(check: Any, cluster
     left = [pod.metadata.name for pod in cluster.api.list_namespaced_pod(cluster.namespace).items]
     assert not [name for name in left if name.startswith("diabetes-check")]
     assert "442 rows" in capsys.readouterr().out, "what the step said is in the task's log"
+
+
+def test_airflows_own_runner_defers_the_task_and_takes_it_up_again(
+    check: Any, cluster: Cluster, tmp_path: Path
+) -> None:
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
+    environment = {**os.environ, **own}
+    command = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
+    script = str(Path(__file__).with_name("airflow_run.py"))
+    done = subprocess.run(
+        [sys.executable, script, "diabetes.automl_pipeline", "check"],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWER")]
+    assert lines, done.stdout[-4000:] + done.stderr[-4000:]
+    answer = json.loads(lines[0].removeprefix("ANSWER"))
+    assert answer["state"] == "success", done.stdout[-4000:]
+    assert answer["value"]["values"]["rows"] == 442
+    assert "Started pod diabetes-check-1-" in done.stdout + done.stderr

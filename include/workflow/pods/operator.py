@@ -189,7 +189,10 @@ class StepPodOperator(KubernetesPodOperator):
         if result is not None:
             self._tidy(pod, ending)
             self.links = result.links
-            return conclude(self.call, context, result, ending.text)
+            small = conclude(self.call, context, result, ending.text)
+            # the provider's do_xcom_push means its sidecar, and switches Airflow's own push off
+            context["ti"].xcom_push(key="return_value", value=small)
+            return small
         if ending.kind == "deadline":
             raise AirflowFailException(f"{ending.text}; raise the 'deadline' of step '{self.call.step}'")
         if ending.kind == "disrupted":

@@ -73,6 +73,7 @@ def test_the_result_of_a_pod_that_ended_well_is_handed_on_and_the_pod_deleted(
     task = worker()
     assert task.trigger_reentry(context, event(kwargs))["status"] == "done"
     assert task.links == {"Gate report": "http://x"}
+    assert context["ti"].pushed["return_value"]["message"] == "gate is done"
     assert cluster.pods == {}
 
 
