@@ -67,6 +67,7 @@ def test_nobody_writes_into_a_shell_from_outside():
 
 def test_every_make_target_exists():
     targets = set(re.findall(r"^([a-z%][\w%-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets |= {f"image-{file.parent.name}" for file in (ROOT / "docker").glob("*/Dockerfile")}  # image-%
     asked = {
         target
         for where, step in steps()
