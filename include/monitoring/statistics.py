@@ -37,13 +37,18 @@ def homogeneity_of_counts(reference: Mapping[Any, int], current: Mapping[Any, in
     """Return the same of two mappings category → rows."""
     from scipy.stats import chi2_contingency
 
-    table = category_table(reference, current)
+    table = table_of_counts(reference, current)
     if table.shape[1] < 2:
         return 1.0
     return float(chi2_contingency(table, correction=False).pvalue)
 
 
-def category_table(reference: Mapping[Any, int], current: Mapping[Any, int]) -> Array:
+def category_table(reference: pd.Series, current: pd.Series) -> Array:
+    """Return the table of counts of two samples; see `table_of_counts`."""
+    return table_of_counts(reference.value_counts(), current.value_counts())
+
+
+def table_of_counts(reference: Mapping[Any, int], current: Mapping[Any, int]) -> Array:
     """Return counts by sample and category, shape (2, cells); rare categories share a cell with others as rare.
 
     Ties are broken by name: an order that depended on the sample would be a difference between the samples.
@@ -83,7 +88,7 @@ def categorical_psi(reference: pd.Series, current: pd.Series) -> float:
 
 def psi_of_categories(reference: Mapping[Any, int], current: Mapping[Any, int]) -> float:
     """Return the same of two mappings category → rows."""
-    return psi_of_counts(category_table(reference, current))
+    return psi_of_counts(table_of_counts(reference, current))
 
 
 def psi_of_counts(counts: Array) -> float:
