@@ -50,7 +50,7 @@ class SeldonController:
         available = all(ready(one.name) for one in workloads)
         return {
             "state": "Available" if available else "Creating",
-            "description": "" if available else "a Deployment is not available",
+            "description": "every Deployment is available" if available else "a Deployment is not available",
             "replicas": sum(one.replicas for one in workloads),
         }
 
