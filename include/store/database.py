@@ -53,7 +53,12 @@ def _engine(uri: str) -> sa.Engine:
         event.listen(engine, "connect", _sqlite_pragmas)
         return engine
     if url.get_backend_name() == "postgresql":
-        return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        try:
+            return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        except ModuleNotFoundError as error:
+            raise FactoryError(
+                f"database_uri: the driver '{error.name}' is not installed here; write postgresql+psycopg://…"
+            ) from error
     raise FactoryError(f"database_uri: '{url.get_backend_name()}' is not supported; use sqlite or postgresql")
 
 

@@ -37,6 +37,13 @@ def test_a_database_that_is_away_is_told_without_its_password(platform: Platform
     assert "swordfish" not in str(raised.value)
 
 
+def test_a_driver_that_is_not_installed_is_told(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    other = platform.model_copy(update={"database_uri": SecretStr("postgresql+psycopg2://me@localhost/factory")})
+    with pytest.raises(FactoryError, match=r"'psycopg2' is not installed here; write postgresql\+psycopg://"):
+        engine_of(other)
+
+
 def test_another_kind_of_database_is_refused(platform: Platform) -> None:
     other = platform.model_copy(update={"database_uri": SecretStr("mysql://root@localhost/factory")})
     with pytest.raises(FactoryError, match="use sqlite or postgresql"):
