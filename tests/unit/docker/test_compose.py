@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,36 +21,6 @@ def template_names() -> set[str]:
     """Return what `.env.template` explains."""
     text = (ROOT / ".env.template").read_text(encoding="utf-8")
     return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", text, flags=re.MULTILINE))
-
-
-@pytest.fixture
-def environment_file(tmp_path: Path) -> Path:
-    """Return an environment file as `make up` makes it."""
-    file = tmp_path / "env"
-    subprocess.run(["python3", str(FOLDER / "environment.py"), str(file)], check=True, capture_output=True)
-    return file
-
-
-@pytest.mark.parametrize("override", [(), ("docker-compose.local-images.yml",)], ids=["shipped", "local images"])
-def test_docker_compose_accepts_it(environment_file: Path, override: tuple[str, ...]) -> None:
-    if not shutil.which("docker") or subprocess.run(["docker", "compose", "version"], capture_output=True).returncode:
-        pytest.skip("docker compose is not installed")
-    files = [word for name in (COMPOSE.name, *override) for word in ("-f", str(FOLDER / name))]
-    command = [
-        "docker",
-        "compose",
-        "--env-file",
-        str(environment_file),
-        *files,
-        "--profile",
-        "monitoring",
-        "config",
-        "-q",
-    ]
-    own = {name: value for name, value in os.environ.items() if name not in template_names()}
-    done = subprocess.run(command, capture_output=True, text=True, env=own)
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr, "no variable is missing"
 
 
 @pytest.mark.parametrize("name", SERVICES)
