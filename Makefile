@@ -7,7 +7,7 @@ UV := UV_FIND_LINKS="$(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))" $(BIN)/uv
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run life start stop clean status check adopt migrate test test-formats test-engines predict-batch test-e2e lint format lock schema bench-parse bench-runtimes bench-steps bench-search proto test-conformance bench-serving bench-endurance manifests test-terraform images up down up-life
+.PHONY: help env run life start stop clean status check adopt migrate predict-batch test test-slow test-formats test-engines test-e2e test-conformance test-load test-cluster test-terraform manifests images up down up-life lint format lock schema proto bench-parse bench-runtimes bench-steps bench-search bench-serving bench-endurance bench-log
 
 help:  ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -62,7 +62,10 @@ test: .venv/dev  ## Run the linters, the unit and the integration tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-slow: .venv/dev  ## Run what takes minutes: migration, the life in real stores, releases to cluster targets
+	$(BIN)/pytest -n 2 -m slow --timeout=900
 
 .venv-formats/ready: requirements-formats.txt .venv/dev
 	$(PYTHON) -m venv --clear --without-pip .venv-formats

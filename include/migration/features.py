@@ -136,9 +136,6 @@ def _intervals(view: FeatureView) -> list[tuple[datetime, datetime]]:
     return sorted((start.astimezone(UTC), end.astimezone(UTC)) for start, end in view.materialization_intervals)
 
 
-def _time(text: str | None) -> datetime | None:
-    """Return a time of Feast's SQLite store, which it keeps in UTC."""
-    if text is None:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _time(seconds: int | None) -> datetime | None:
+    """Return a time of Feast's SQLite store: it takes UTC for the machine's own time, both ways."""
+    return None if seconds is None else datetime.fromtimestamp(seconds).replace(tzinfo=UTC)

@@ -13,7 +13,7 @@ import pytest
 
 from include.specs.loader import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.airflow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
 
 SPEC = """\
 name: shop
