@@ -41,10 +41,7 @@ class Worker:
 
 
 class WorkerPool(ABC):
-    """Workers of one search, wherever they are. A worker has the attribute ``work``, None when it is idle.
-
-    Every pool passes `tests.integration.automl.pool_contract.PoolContract`.
-    """
+    """Workers of one search, wherever they are. A worker has the attribute ``work``, None when it is idle."""
 
     @abstractmethod
     def submit(self, work: Work) -> None:
