@@ -18,7 +18,7 @@ def auth_file(home: Path, database: str) -> Path:
     config = configparser.RawConfigParser()
     config["mlflow"] = {
         "default_permission": "READ",
-        "database_uri": database,
+        "database_uri": database.replace("%", "%%"),  # MLflow reads the file with interpolation
         "authorization_function": "mlflow.server.auth:authenticate_request_basic_auth",
         "grant_default_workspace_access": "false",
     }

@@ -26,6 +26,7 @@ def started(monkeypatch: pytest.MonkeyPatch, home: Path, environment: dict[str, 
         monkeypatch.delenv(name)
     for name, value in {**environment, "HOME": str(home)}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLFLOW_AUTH_CONFIG_PATH", "")  # it sets this itself: no other test may inherit it
     became: list[Any] = []
     monkeypatch.setattr(os, "execv", lambda _file, command: became.append(command))
     monkeypatch.setattr("sys.argv", ["server.py", "--workers", "2"])
@@ -49,7 +50,7 @@ def test_the_password_is_in_a_private_file_and_on_no_command_line(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     config = configparser.ConfigParser()
     config.read(file)
-    assert config.get("mlflow", "database_uri", raw=True) == AUTH["MLFLOW_AUTH_DATABASE_URI"]
+    assert config.get("mlflow", "database_uri") == AUTH["MLFLOW_AUTH_DATABASE_URI"]
 
 
 def test_without_a_table_of_users_it_asks_for_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
