@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 
 from include.automl.families import find_family
 from include.data.churn import HISTORY_START_WEEK, simulate
-from include.features.plan import build_plan
+from include.features.plan import View, build_plan
 from include.features.preparation import prepare_rows
 from include.inference.choice import Choice
 from include.inference.choose import choose_runtime
@@ -58,18 +58,18 @@ def packages() -> Iterator[tuple[str, ModelPackage, list[Row]]]:
         ("200-tree XGBoost, 6 numbers", XGBClassifier(n_estimators=200, n_jobs=1)),
         ("500-tree forest, 6 numbers", RandomForestClassifier(500, min_samples_leaf=2, random_state=0)),
     ):
-        yield name, _fitted(model, table, target, NUMBERS, scale=False), rows_of(table, NUMBERS)
+        yield name, _fitted(model, table, target, NUMBERS, "trees"), rows_of(table, NUMBERS)
     spec = load_spec("churn")
     prepared = prepare_rows(simulate(HISTORY_START_WEEK, 12, 400, seed=0), spec, ordered=False).prepared
     for name in FAMILIES:
         family = find_family(name)
         model = family.build(family.defaults("binary"), "binary", seed=0, threads=1)
-        package = _fitted(model, prepared.train, prepared.train_target, prepared.fields, family.needs_scaling)
+        package = _fitted(model, prepared.train, prepared.train_target, prepared.fields, family.view)
         yield f"churn, {name}", package, rows_of(prepared.test, prepared.fields)
 
 
-def _fitted(model: Any, rows: pd.DataFrame, target: Any, fields: tuple[Field, ...], scale: bool) -> ModelPackage:
-    pipeline = Pipeline([("features", build_plan(fields, Features(), "binary", scale)), ("model", model)])
+def _fitted(model: Any, rows: pd.DataFrame, target: Any, fields: tuple[Field, ...], view: View) -> ModelPackage:
+    pipeline = Pipeline([("features", build_plan(fields, Features(), "binary", view)), ("model", model)])
     manifest = Manifest(
         model="m", task="binary", target="y", features=fields, classes=(0, 1), algorithm="bench", run="bench",
         trained_at=datetime.now(UTC),

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from include.automl.families import Params, find_family
+from include.automl.families import Conditions, Params, Rows, find_family
 from include.automl.folds import Array, Fold, make_folds
 from include.specs import FactoryError
 from include.specs.training import Features
 
 if TYPE_CHECKING:
+    from include.features.plan import View
     from include.features.prepared import Prepared
 
 CACHE_BYTES = 512 * 2**20
@@ -63,7 +64,7 @@ class Bench:
     objective: Objective
     count: int
     seed: int
-    _cache: dict[tuple[int, bool], tuple[Array, Array, float]] = field(default_factory=dict)
+    _cache: dict[tuple[int, View], tuple[Array, Array, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folds: list[Fold] = make_folds(self.prepared, self.count, self.seed)
@@ -75,7 +76,7 @@ class Bench:
             FactoryError: the outputs are not finite, or the score is not defined.
         """
         family = find_family(configuration.family)
-        fit_rows, held_rows, plan_seconds = self._matrices(fold, family.needs_scaling)
+        fit_rows, held_rows, plan_seconds = self._matrices(fold, family.view)
         fit, held = self.folds[fold]
         started = time.monotonic()
         target = self.prepared.train_target
@@ -83,7 +84,7 @@ class Bench:
         estimator = family.build(configuration.params, self._task(present), self.seed, threads)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that has not converged shows in its score
-            estimator.fit(fit_rows, codes)
+            family.fit(estimator, Rows(fit_rows, codes), Conditions(metric=self.objective.name))
             outputs = outputs_of(estimator, held_rows)
         seconds = time.monotonic() - started
         if present is not None and len(present) < len(self.prepared.classes or ()):
@@ -99,7 +100,7 @@ class Bench:
 
         family = find_family(configuration.family)
         model = family.build(configuration.params, self.prepared.task, self.seed, threads)
-        pipeline = Pipeline([("features", self._plan(family.needs_scaling)), ("model", model)])
+        pipeline = Pipeline([("features", self._plan(family.view)), ("model", model)])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pipeline.fit(self.prepared.train, self.prepared.train_target)
@@ -109,23 +110,23 @@ class Bench:
     def _task(self, present: Array | None) -> Any:
         return "binary" if present is not None and len(present) == 2 else self.prepared.task
 
-    def _plan(self, scale: bool) -> Any:
+    def _plan(self, view: View) -> Any:
         from include.features.plan import build_plan
 
-        return build_plan(self.prepared.fields, self.features, self.prepared.task, scale)
+        return build_plan(self.prepared.fields, self.features, self.prepared.task, view)
 
-    def _matrices(self, fold: int, scale: bool) -> tuple[Array, Array, float]:
+    def _matrices(self, fold: int, view: View) -> tuple[Array, Array, float]:
         """Return both sides of a fold as matrices, and the seconds that the plan took; kept while memory allows."""
-        if (kept := self._cache.get((fold, scale))) is not None:
+        if (kept := self._cache.get((fold, view))) is not None:
             return kept
         fit, held = self.folds[fold]
         started = time.monotonic()
-        plan, train = self._plan(scale), self.prepared.train
+        plan, train = self._plan(view), self.prepared.train
         made = plan.fit_transform(train.iloc[fit], self.prepared.train_target[fit]), plan.transform(train.iloc[held])
         matrices = (*made, time.monotonic() - started)
         held_bytes = sum(a.nbytes + b.nbytes for a, b, _ in self._cache.values())
         if held_bytes + sum(side.nbytes for side in made) <= CACHE_BYTES:
-            self._cache[fold, scale] = matrices
+            self._cache[fold, view] = matrices
         return matrices
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     Array = np.ndarray[Any, Any]
+
+
+View = Literal["trees", "scaled"]
+"""How a plan shows rows to a family: as trees like them, or with every quantity on one scale."""
 
 
 class FeaturePlanError(FactoryError):
@@ -143,7 +147,7 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise FeaturePlanError(f"missing columns: {', '.join(absent)}; the model was fitted on them")
 
 
-def build_plan(fields: Iterable[Field], features: Features, task: Task, scale: bool) -> FeaturePlan:
+def build_plan(fields: Iterable[Field], features: Features, task: Task, view: View) -> FeaturePlan:
     """Return the unfitted plan for ``fields``, as the spec's ``features`` ask.
 
     A column named in ``features.categorical`` is used as a category whatever its type; a caller still sends the type.
@@ -156,7 +160,7 @@ def build_plan(fields: Iterable[Field], features: Features, task: Task, scale: b
         categorical=tuple(by_use["string"]),
         dates=tuple(by_use["datetime"]),
         booleans=tuple(by_use["boolean"]),
-        scale=scale,
+        scale=view == "scaled",
         max_onehot=features.max_onehot,
         task=task,
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from include.automl.families.base import Family, Params, Space
+from include.automl.families.base import Conditions, Family, Params, Rows, Space
 from include.specs import FactoryError, did_you_mean
 from include.specs.training import FAMILIES
 
-__all__ = ["Family", "Params", "Space", "find_family"]
+__all__ = ["Conditions", "Family", "Params", "Rows", "Space", "find_family"]
 
 
 def find_family(name: str) -> Family:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
 
 from include.specs.training import TASKS, Task
 
+if TYPE_CHECKING:
+    from include.features.plan import View
+
+Array = np.ndarray[Any, np.dtype[Any]]
 Params = dict[str, Any]
 """JSON-ready hyperparameters of a family, by name."""
 
@@ -24,6 +32,43 @@ class Space(Protocol):
         """Return one of ``choices``: strings, numbers, booleans or None."""
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What a model is fitted on, or judged by while it is fitted.
+
+    Attributes:
+        values: float32 matrix without missing values, shape (rows, outputs of the feature plan).
+        target: codes 0 … n-1 of classes, or values; shape (rows,).
+        weights: weight of each row, or None where all weigh the same; shape (rows,).
+    """
+
+    values: Array
+    target: Array
+    weights: Array | None = None
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which conditions a model is fitted.
+
+    Attributes:
+        held: rows that tell a boosted or gradient-trained model when to stop; None when there are none to spare: the
+            configuration's number of rounds then holds.
+        seconds: after this long a model that grows in rounds stops where it is; None when it may take its time.
+        metric: name of the metric that is wanted (`include.evaluation.metrics`); a family that can stop by it, or
+            learn it, does.
+        monotone: for each column 1 where the output may only rise with it, -1 where it may only fall, else 0; empty
+            when nothing is asked. Only families with `can_be_monotone` are asked.
+        device: ``cpu``, or ``cuda`` where the spec asks for it.
+    """
+
+    held: Rows | None = None
+    seconds: float | None = None
+    metric: str = ""
+    monotone: Sequence[int] = ()
+    device: str = "cpu"
+
+
 class Family(ABC):
     """One kind of estimator, what may be tuned about it, and how it is built.
 
@@ -34,12 +79,18 @@ class Family(ABC):
     """Name in specs and leaderboards."""
     tasks: ClassVar[tuple[Task, ...]] = TASKS
     """Tasks that it can learn."""
-    needs_scaling: ClassVar[bool] = False
-    """Whether its features must be brought to one scale."""
+    view: ClassVar[View] = "trees"
+    """How it wants to see the rows."""
+    can_be_monotone: ClassVar[bool] = False
+    """Whether it can keep to `Conditions.monotone`."""
 
     @abstractmethod
     def defaults(self, task: Task) -> Params:
         """Return the configuration that is tried first: inside the space of `sample`, with the same names."""
+
+    def portfolio(self, task: Task) -> tuple[Params, ...]:
+        """Return good and different configurations, the best first; all lie inside the space of `sample`."""
+        return (self.defaults(task),)
 
     @abstractmethod
     def sample(self, space: Space, task: Task) -> Params:
@@ -55,6 +106,26 @@ class Family(ABC):
             seed: of every random choice.
             threads: most threads that fitting may use.
         """
+
+    def fit(self, estimator: Any, rows: Rows, conditions: Conditions) -> Any:
+        """Fit what `build` returned and return it.
+
+        A family that grows in rounds stops early on ``conditions.held``, and after ``conditions.seconds``; the
+        estimator then answers with the rounds that were best.
+
+        Raises:
+            FactoryError: the rows do not suit this family (too many for it, say); the search goes on without.
+        """
+        if rows.weights is None:
+            return estimator.fit(rows.values, rows.target)
+        return estimator.fit(rows.values, rows.target, sample_weight=rows.weights)
+
+    def settled(self, params: Params, estimators: Sequence[Any]) -> Params:
+        """Return ``params`` for a fit without held rows, after ``estimators`` were fitted with them.
+
+        A family that stops early puts the number of rounds that it stopped at in the place of the most allowed.
+        """
+        return params
 
     def for_serving(self, estimator: Any) -> Any:
         """Return the fitted estimator as it should be served: one row at a time, on one thread."""

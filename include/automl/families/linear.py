@@ -12,7 +12,7 @@ class Linear(Family):
     """L2-regularised logistic regression for classes, ridge for numbers; ``strength`` is the weight of the penalty."""
 
     name = "linear"
-    needs_scaling = True
+    view = "scaled"
 
     def defaults(self, task: Task) -> Params:
         """Return scikit-learn's own default strength."""

@@ -41,7 +41,7 @@ def prepared() -> Prepared:
 
 def fit(prepared: Prepared, fields: tuple[Field, ...] = FIELDS, **manifest: Any) -> ModelPackage:
     """Return a logistic regression over ``fields``; further arguments change its manifest."""
-    plan = build_plan(fields, Features(), "binary", scale=True)
+    plan = build_plan(fields, Features(), "binary", "scaled")
     pipeline = Pipeline([("features", plan), ("model", LogisticRegression())])
     pipeline.fit(prepared.train[[field.name for field in fields]], prepared.train_target)
     known = {

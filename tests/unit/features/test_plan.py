@@ -52,7 +52,7 @@ def rows(count: int = 600, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def plan(scale: bool = False, **features: object) -> FeaturePlan:
-    return build_plan(FIELDS, Features.model_validate(features), "binary", scale)
+    return build_plan(FIELDS, Features.model_validate(features), "binary", "scaled" if scale else "trees")
 
 
 def test_numbers_and_categories_agree_with_scikit_learns_transformers() -> None:
@@ -79,7 +79,7 @@ def test_numbers_and_categories_agree_with_scikit_learns_transformers() -> None:
     def filled(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(plan=frame["plan"].fillna("(missing)"), shop=frame["shop"])
 
-    ours = build_plan(FIELDS[:-1], Features(), "binary", scale=False)
+    ours = build_plan(FIELDS[:-1], Features(), "binary", "trees")
     np.testing.assert_allclose(ours.fit_transform(train, y), reference.fit_transform(filled(train), y), rtol=1e-6)
     np.testing.assert_allclose(ours.transform(test), reference.transform(filled(test)), rtol=1e-6)
     assert list(ours.get_feature_names_out()) == [

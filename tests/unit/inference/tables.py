@@ -98,7 +98,7 @@ def fitted(
 ) -> ModelPackage:
     """Return a package: a feature plan and ``estimator``, fitted on `mixed_rows` or `number_rows`."""
     rows = mixed_rows(count) if fields == FIELDS else number_rows(count)
-    plan = build_plan(fields, Features(max_onehot=10), task, scale)
+    plan = build_plan(fields, Features(max_onehot=10), task, "scaled" if scale else "trees")
     pipeline = Pipeline([("features", plan), ("model", estimator)])
     return ModelPackage(manifest(task, fields), pipeline.fit(mixed_frame(rows, fields), targets(rows, task)))
 

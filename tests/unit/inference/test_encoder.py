@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.features.plan import FeaturePlan, build_plan
+from include.features.plan import FeaturePlan, View, build_plan
 from include.inference.dates import date_parts, date_parts_of, nanoseconds_of
 from include.inference.encoder import FEW, Encoder
 from include.inference.encoding import ENCODER_FILE, Encoding, identity
@@ -45,11 +45,11 @@ def same(plan: FeaturePlan, fields: tuple[Field, ...], rows: list[tuple[Any, ...
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("scale", [False, True])
+@pytest.mark.parametrize("view", ["trees", "scaled"])
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-def test_outputs_are_those_of_the_plan(task: Task, scale: bool) -> None:
+def test_outputs_are_those_of_the_plan(task: Task, view: View) -> None:
     rows = mixed_rows(300)
-    plan = build_plan(FIELDS, Features(max_onehot=10), task, scale)
+    plan = build_plan(FIELDS, Features(max_onehot=10), task, view)
     plan.fit(mixed_frame(rows, FIELDS), targets(rows, task))
     same(plan, FIELDS, mixed_rows(300, seed=1) + strange_rows())
 
@@ -63,7 +63,7 @@ def test_outputs_are_those_of_the_plan_for_any_columns_and_rows(data: st.DataObj
     training = data.draw(st.lists(values, min_size=4, max_size=30))
     as_categories = tuple(data.draw(st.sets(st.sampled_from([field.name for field in fields]))))
     features = Features(categorical=as_categories, max_onehot=data.draw(st.sampled_from([2, 20])))
-    plan = build_plan(fields, features, "binary", data.draw(st.booleans()))
+    plan = build_plan(fields, features, "binary", data.draw(st.sampled_from(["trees", "scaled"])))
     with np.errstate(all="ignore"):
         plan.fit(mixed_frame(training, fields), np.arange(len(training)) % 2)
         same(plan, fields, training + data.draw(st.lists(values, max_size=10)))
@@ -92,7 +92,7 @@ def test_identity_leaves_numbers_and_gaps_as_they_are() -> None:
 
 def test_no_rows_are_an_empty_matrix() -> None:
     rows = mixed_rows(100)
-    plan = build_plan(FIELDS, Features(max_onehot=10), "binary", True)
+    plan = build_plan(FIELDS, Features(max_onehot=10), "binary", "scaled")
     plan.fit(mixed_frame(rows, FIELDS), targets(rows, "binary"))
     encoder = Encoder(plan.encoding([field.name for field in FIELDS]), FIELDS)
     assert encoder.encode([]).shape == (0, encoder.outputs) == (0, len(plan.get_feature_names_out()))

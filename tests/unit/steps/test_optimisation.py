@@ -48,7 +48,7 @@ def package(task: str, network: bool = False) -> ModelPackage:
     rows = prepared(task)
     kind = RandomForestRegressor if task == "regression" else RandomForestClassifier
     model: Any = MLPClassifier((512,), max_iter=20, random_state=0) if network else kind(30, random_state=0)
-    plan = build_plan(rows.fields, Features(), task, network)
+    plan = build_plan(rows.fields, Features(), task, "scaled" if network else "trees")
     manifest = Manifest(
         model="m",
         task=task,
