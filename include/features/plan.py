@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from include.features.blocks import Block, CategoryBlock, DateBlock, NumberBlock, Scale
-from include.inference.encoding import Encoding, Part
+from include.features.blocks import Block
+from include.features.categories import CategoryBlock
+from include.features.numbers import DateBlock, NumberBlock, SquashedBlock, heavy_tailed
+from include.inference.encoding import Encoding
 from include.specs.errors import FactoryError
 from include.specs.training import Features, Task
 from include.store.packages import Field
@@ -77,21 +78,15 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         ``y`` (codes of classes, or values) is needed when a category has more than ``max_onehot`` levels.
         """
-        blocks: tuple[Block, ...] = (
-            NumberBlock(tuple(self.numeric)),
-            NumberBlock(tuple(self.booleans), "most_frequent"),
-            DateBlock(tuple(self.dates)),
-            CategoryBlock(tuple(self.categorical), self.max_onehot, self.task),
-        )
-        self.blocks_ = [block for block in blocks if block.columns]
         self.feature_names_in_ = np.array(self._columns, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
         self._present(X)
-        outputs = _joined([block.fit_transform(X, y) for block in self.blocks_], len(X))
-        self._learn_scale(outputs)
-        scaled = self._scaled(outputs)
-        self.center_ = scaled.mean(axis=0, dtype=np.float64)  # what explanations of linear models start from
-        return scaled
+        self.blocks_ = [block.fit(X, y) for block in self._blocks(X) if block.columns]
+        outputs = self._empty(X)
+        for block, out in self._slices(outputs):
+            block.write_training(X, y, out)
+        self.center_ = outputs.mean(axis=0, dtype=np.float64)  # what explanations of linear models start from
+        return outputs
 
     def transform(self, X: pd.DataFrame) -> Array:  # noqa: N803
         """Return ``X`` as numbers without gaps; float32, shape (rows, outputs).
@@ -101,7 +96,10 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "blocks_")
         self._present(X)
-        return self._scaled(_joined([block.transform(X) for block in self.blocks_], len(X)))
+        outputs = self._empty(X)
+        for block, out in self._slices(outputs):
+            block.write(X, out)
+        return outputs
 
     def encoding(self, inputs: Sequence[str]) -> Encoding:
         """Return what `transform` does as a document, from which `include.inference.encoder` does the same.
@@ -110,28 +108,28 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             inputs: the columns of a row, in order; they hold every column of the plan.
         """
         check_is_fitted(self, "blocks_")
-        scale = None if self.mean_ is None or self.deviation_ is None else Scale(self.mean_, self.deviation_)
-        parts: list[Part] = []
+        return Encoding(inputs=tuple(inputs), parts=tuple(part for block in self.blocks_ for part in block.parts()))
+
+    def _blocks(self, rows: pd.DataFrame) -> list[Block]:
+        """Return the unfitted blocks; which numbers are squashed depends on the training rows."""
+        heavy = {name for name in self.numeric if self.scale and heavy_tailed(rows[name].to_numpy(np.float64))}
+        return [
+            NumberBlock(tuple(name for name in self.numeric if name not in heavy), scale=self.scale),
+            SquashedBlock(tuple(name for name in self.numeric if name in heavy), scale=self.scale),
+            NumberBlock(tuple(self.booleans), "most_frequent", scale=self.scale),
+            DateBlock(tuple(self.dates), scale=self.scale),
+            CategoryBlock(tuple(self.categorical), self.max_onehot, self.task, scale=self.scale),
+        ]
+
+    def _empty(self, rows: pd.DataFrame) -> Array:
+        return np.empty((len(rows), sum(len(block.names()) for block in self.blocks_)), dtype=np.float32)
+
+    def _slices(self, outputs: Array) -> Iterator[tuple[Block, Array]]:
         start = 0
         for block in self.blocks_:
             stop = start + len(block.names())
-            parts += block.parts(scale.of(start, stop) if scale else None)
+            yield block, outputs[:, start:stop]
             start = stop
-        return Encoding(inputs=tuple(inputs), parts=tuple(parts))
-
-    def _learn_scale(self, outputs: Array) -> None:
-        """Learn mean and standard deviation of the quantities; yes-or-no outputs keep their 0 and 1."""
-        self.mean_, self.deviation_ = None, None
-        if self.scale:
-            quantity = np.array([flag for block in self.blocks_ for flag in block.continuous()], dtype=bool)
-            scaler = StandardScaler().fit(outputs)
-            self.mean_ = np.where(quantity, scaler.mean_, 0.0)
-            self.deviation_ = np.where(quantity, scaler.scale_, 1.0)
-
-    def _scaled(self, outputs: Array) -> Array:
-        if self.mean_ is not None:
-            outputs = (outputs - self.mean_) / self.deviation_
-        return outputs.astype(np.float32)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return one readable name an output: ``fee``, ``plan=basic``, ``plan=(rare)``, ``fee is missing``."""
@@ -164,9 +162,3 @@ def build_plan(fields: Iterable[Field], features: Features, task: Task, view: Vi
         max_onehot=features.max_onehot,
         task=task,
     )
-
-
-def _joined(parts: list[Array], rows: int) -> Array:
-    if not parts:
-        return np.empty((rows, 0))
-    return np.hstack(parts)

@@ -15,8 +15,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from include.inference.dates import DATE_PARTS, date_parts, date_parts_of, nanoseconds_of
-from include.inference.encoding import MISSING, Category, Date, Encoding, Missing, Numbers, Part
+from include.inference.encoding import MISSING, Category, Date, Encoding, Missing, Numbers, Part, Squashed
 from include.inference.scorer import Row
+from include.inference.squashing import squashed, squashed_one
 from include.store.packages import Field
 
 Array = np.ndarray[Any, Any]
@@ -86,7 +87,7 @@ class _PartEncoder(Protocol):
 class _Scale:
     """What is taken off outputs, and what they are divided by."""
 
-    def __init__(self, part: Numbers | Date) -> None:
+    def __init__(self, part: Numbers | Squashed | Date) -> None:
         self._pairs = list(zip(part.mean or (), part.deviation or (), strict=True))
         self._mean, self._deviation = np.array(part.mean or 0.0), np.array(part.deviation or 1.0)
 
@@ -121,6 +122,29 @@ class _NumbersEncoder:
         values = values.reshape(len(rows), self.width)
         finite = np.isfinite(values)
         out[:] = self._scale.many(values if finite.all() else np.where(finite, values, self._fill))
+
+
+class _SquashedEncoder:
+    def __init__(self, part: Squashed, places: Sequence[int]) -> None:
+        self.width = len(places)
+        self._pick = _picker(places)
+        self._learnt = list(zip(part.centre, part.unit, part.fill, strict=True))
+        self._centre, self._unit, self._fill = (np.array(side) for side in (part.centre, part.unit, part.fill))
+        self._scale = _Scale(part)
+        self._pack = Struct(f"@{self.width}f").pack
+
+    def one(self, row: Row) -> bytes:
+        values = [
+            fill if _absent(value) else squashed_one((value - centre) / unit)
+            for value, (centre, unit, fill) in zip(self._pick(row), self._learnt, strict=True)
+        ]
+        return self._pack(*self._scale.one(values))
+
+    def fill(self, rows: Sequence[Row], out: Array) -> None:
+        values = np.array([self._pick(row) for row in rows], dtype=np.float64).reshape(len(rows), self.width)
+        finite = np.isfinite(values)
+        drawn = squashed((np.where(finite, values, 0.0) - self._centre) / self._unit)
+        out[:] = self._scale.many(np.where(finite, drawn, self._fill))
 
 
 class _DateEncoder:
@@ -201,10 +225,12 @@ class _CategoryEncoder:
 
 
 def _encoder(part: Part, inputs: list[str], columns: Sequence[Field]) -> _PartEncoder:
-    if isinstance(part, Numbers | Missing):
+    if isinstance(part, Numbers | Squashed | Missing):
         places = [inputs.index(name) for name in part.columns]
         if isinstance(part, Missing):
             return _MissingEncoder(places, times=columns[places[0]].type == "datetime")
+        if isinstance(part, Squashed):
+            return _SquashedEncoder(part, places)
         return _NumbersEncoder(part, places, whole=places == list(range(len(inputs))))
     place = inputs.index(part.column)
     return _DateEncoder(part, place) if isinstance(part, Date) else _CategoryEncoder(part, place, columns[place].type)
@@ -224,4 +250,4 @@ def _absent(value: Any) -> bool:
 
 
 def _number_text(value: float) -> str:
-    return f"{value:.15g}"
+    return f"{value + 0.0:.15g}"  # -0 is 0

@@ -29,6 +29,30 @@ class Numbers(_Part):
     """Taken off each output before it is divided by its deviation; without it nothing is scaled."""
     deviation: tuple[float, ...] | None = None
 
+    def sources(self) -> tuple[str, ...]:
+        """Return the column that each output comes from."""
+        return self.columns
+
+
+class Squashed(_Part):
+    """Columns of numbers with far outliers, one output each.
+
+    `include.inference.squashing.squashed` of the value, less its centre and divided by its unit; then scaled.
+    """
+
+    kind: Literal["squashed"] = "squashed"
+    columns: tuple[str, ...]
+    centre: tuple[float, ...]
+    unit: tuple[float, ...]
+    fill: tuple[float, ...]
+    """What takes the place of a missing or infinite value, squashed already."""
+    mean: tuple[float, ...] | None = None
+    deviation: tuple[float, ...] | None = None
+
+    def sources(self) -> tuple[str, ...]:
+        """Return the column that each output comes from."""
+        return self.columns
+
 
 class Date(_Part):
     """A column of times, as `include.inference.dates.DATE_PARTS`."""
@@ -40,12 +64,20 @@ class Date(_Part):
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
 
+    def sources(self) -> tuple[str, ...]:
+        """Return the column that each output comes from."""
+        return (self.column,) * len(self.fill)
+
 
 class Missing(_Part):
     """One output a column: 1 where it has no value, else 0."""
 
     kind: Literal["missing"] = "missing"
     columns: tuple[str, ...]
+
+    def sources(self) -> tuple[str, ...]:
+        """Return the column that each output comes from."""
+        return self.columns
 
 
 class Category(_Part):
@@ -60,8 +92,12 @@ class Category(_Part):
     table: tuple[tuple[float, ...], ...]
     """One row a level, and a last one for every other value."""
 
+    def sources(self) -> tuple[str, ...]:
+        """Return the column that each output comes from."""
+        return (self.column,) * len(self.table[0])
 
-Part = Annotated[Numbers | Date | Missing | Category, Field(discriminator="kind")]
+
+Part = Annotated[Numbers | Squashed | Date | Missing | Category, Field(discriminator="kind")]
 MISSING = "(missing)"
 
 

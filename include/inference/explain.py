@@ -152,15 +152,8 @@ def _encoded(encoding: Encoding, manifest: Manifest, mean: Array | None) -> _Col
     from include.inference.encoder import Encoder
 
     places = {field.name: index for index, field in enumerate(manifest.features)}
-    origins = [places[name] for part in encoding.parts for name in _sources(part)]
+    origins = [places[name] for part in encoding.parts for name in part.sources()]
     return _Columns(Encoder(encoding, manifest.features).encode, origins, mean)
-
-
-def _sources(part: Any) -> list[str]:
-    """Return for each output of a part of an encoding the column that it comes from."""
-    if part.kind == "category":
-        return [part.column] * len(part.table[0])
-    return [part.column] * len(part.fill) if part.kind == "date" else list(part.columns)
 
 
 def _file_columns(folder: Path, manifest: Manifest) -> _Columns:

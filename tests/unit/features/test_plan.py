@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict, cross_va
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
-from include.features.blocks import RARE_ROWS
+from include.features.categories import LONGEST, RARE_ROWS
 from include.features.plan import FeaturePlan, FeaturePlanError, build_plan
 from include.inference.dates import DATE_PARTS, date_parts
 from include.specs.training import Features
@@ -80,8 +80,11 @@ def test_numbers_and_categories_agree_with_scikit_learns_transformers() -> None:
         return frame.assign(plan=frame["plan"].fillna("(missing)"), shop=frame["shop"])
 
     ours = build_plan(FIELDS[:-1], Features(), "binary", "trees")
-    np.testing.assert_allclose(ours.fit_transform(train, y), reference.fit_transform(filled(train), y), rtol=1e-6)
-    np.testing.assert_allclose(ours.transform(test), reference.transform(filled(test)), rtol=1e-6)
+    found = ours.fit_transform(train, y)
+    np.testing.assert_allclose(found[:, :-1], reference.fit_transform(filled(train), y), rtol=1e-6)
+    np.testing.assert_array_equal(found[:, -1], train.groupby("shop")["shop"].transform("size"))
+    np.testing.assert_allclose(ours.transform(test)[:, :-1], reference.transform(filled(test)), rtol=1e-6)
+    assert ours.transform(test)[1, -1] == 0  # rows of a shop that was never seen
     assert list(ours.get_feature_names_out()) == [
         "fee",
         "calls",
@@ -94,6 +97,7 @@ def test_numbers_and_categories_agree_with_scikit_learns_transformers() -> None:
         "plan=pro",
         "plan=(rare)",
         "shop (target mean)",
+        "shop (rows)",
     ]
 
 
@@ -147,14 +151,33 @@ def test_rows_that_training_never_saw_are_welcome() -> None:
 
 
 def test_a_longer_value_is_not_taken_for_the_level_that_it_begins_with() -> None:
-    train = pd.DataFrame({"plan": ["basic", "pro"] * 50})
-    fitted = FeaturePlan(categorical=("plan",)).fit(train, np.tile([0, 1], 50))
+    train = pd.DataFrame({"plan": ["basic", "pro", "max"] * 50})
+    fitted = FeaturePlan(categorical=("plan",)).fit(train, np.tile([0, 1, 0], 50))
     assert fitted.transform(pd.DataFrame({"plan": ["basic", "basics", "bas", "proa"]})).tolist() == [
-        [1, 0],
-        [0, 0],
-        [0, 0],
-        [0, 0],
+        [1, 0, 0],
+        [0, 0, 0],
+        [0, 0, 0],
+        [0, 0, 0],
     ]
+
+
+def test_two_levels_are_one_yes_or_no() -> None:
+    train = pd.DataFrame({"plan": ["basic", "pro"] * 50, "tariff": ["a"] * 95 + ["b", "c", "d", "e", "f"]})
+    fitted = FeaturePlan(categorical=("plan", "tariff")).fit(train)
+    assert list(fitted.get_feature_names_out()) == ["plan=pro", "tariff=(rare)"]
+    found = fitted.transform(pd.DataFrame({"plan": ["basic", "pro", "new"], "tariff": ["a", "c", "new"]}))
+    assert found.tolist() == [[0, 0], [1, 1], [0, 1]]
+
+
+def test_long_texts_are_told_apart_by_their_beginning_alone() -> None:
+    long = "x" * 119
+    train = pd.DataFrame({"note": [long + "a" * 5000, long + "b", "short"] * 20})
+    fitted = FeaturePlan(categorical=("note",)).fit(train)
+    assert fitted.blocks_[0].levels_[0].dtype.itemsize <= 4 * LONGEST
+    asked = pd.DataFrame({"note": [long + "a", long + "ab", long + "b" * 9, long, "shorter", "short"]})
+    table = fitted.transform(asked).argmax(axis=1).tolist()
+    assert table == [1, 1, 2, 0, 0, 0]
+    assert fitted.transform(asked)[3:5].sum() == 0  # neither is known
 
 
 def test_columns_without_any_value_and_numbers_as_categories() -> None:
@@ -187,9 +210,11 @@ def test_target_encoding_by_task(task: str, width: int) -> None:
     y = {"binary": rng.integers(0, 2, 600), "multiclass": rng.integers(0, 3, 600), "regression": rng.normal(size=600)}
     fitted = FeaturePlan(categorical=("shop",), task=task).fit(train, y[task])
     output = fitted.transform(train)
-    assert output.shape == (600, width)
+    assert output.shape == (600, width + 1)
     np.testing.assert_allclose(
-        fitted.transform(pd.DataFrame({"shop": ["new"]})).mean(), y[task].mean() if width == 1 else 1 / 3, rtol=1e-4
+        fitted.transform(pd.DataFrame({"shop": ["new"]}))[:, :-1].mean(),
+        y[task].mean() if width == 1 else 1 / 3,
+        rtol=1e-4,
     )
     assert fitted.get_feature_names_out()[0].startswith("shop (")
 
