@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from include.features.blocks import Block
 from include.features.categories import CategoryBlock
 from include.features.numbers import DateBlock, NumberBlock, SquashedBlock, heavy_tailed
+from include.features.texts import TextBlock, is_free_text
 from include.inference.encoding import Encoding
 from include.specs.errors import FactoryError
 from include.specs.training import Features, Task
@@ -111,14 +112,18 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return Encoding(inputs=tuple(inputs), parts=tuple(part for block in self.blocks_ for part in block.parts()))
 
     def _blocks(self, rows: pd.DataFrame) -> list[Block]:
-        """Return the unfitted blocks; which numbers are squashed depends on the training rows."""
+        """Return the unfitted blocks; the training rows tell which numbers are squashed and which texts are prose."""
         heavy = {name for name in self.numeric if self.scale and heavy_tailed(rows[name].to_numpy(np.float64))}
+        texts = {name for name in self.categorical if _is_text(rows[name])}
         return [
             NumberBlock(tuple(name for name in self.numeric if name not in heavy), scale=self.scale),
             SquashedBlock(tuple(name for name in self.numeric if name in heavy), scale=self.scale),
             NumberBlock(tuple(self.booleans), "most_frequent", scale=self.scale),
             DateBlock(tuple(self.dates), scale=self.scale),
-            CategoryBlock(tuple(self.categorical), self.max_onehot, self.task, scale=self.scale),
+            TextBlock(tuple(name for name in self.categorical if name in texts), self.task, self.scale),
+            CategoryBlock(
+                tuple(name for name in self.categorical if name not in texts), self.max_onehot, self.task, self.scale
+            ),
         ]
 
     def _empty(self, rows: pd.DataFrame) -> Array:
@@ -162,3 +167,10 @@ def build_plan(fields: Iterable[Field], features: Features, task: Task, view: Vi
         max_onehot=features.max_onehot,
         task=task,
     )
+
+
+def _is_text(column: pd.Series) -> bool:
+    if column.dtype != object:
+        return False
+    known = column.dropna()
+    return is_free_text(known.astype(str), known.nunique())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from include.features.parsing import Parsed, parse
+from include.features.texts import is_free_text
 from include.specs.errors import Problem, SpecError, did_you_mean
 from include.store.packages import Field, typed
 
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 
 NEAR_UNIQUE = 0.95
 """Text whose distinct values reach this share of its rows identifies rows rather than describes them."""
-FREE_TEXT_WORDS = 3.0
-"""Mean number of words from which mostly distinct text counts as free text."""
 FEW = 20
-"""Columns with up to this many distinct values are never taken for identifiers or free text."""
+"""Columns with up to this many distinct values are never taken for identifiers."""
 _ID_NAME = re.compile(r"(^|[_\s.-])(id|ids|key|uuid|guid|index|idx|rownames?|rowid|number|nr|no)$", re.IGNORECASE)
 
 
@@ -44,8 +43,8 @@ def detect(frame: pd.DataFrame, spec: ModelSpec) -> Schema:
     """Find the type and the role of every column of ``frame``.
 
     A column is a feature unless it has another role (target, id, time, group), the spec leaves it out, or it cannot
-    help: no value, one value, a copy of another column, an identifier, free text. The last three are kept when the
-    spec names them under ``features``.
+    help: no value, one value, a copy of another column, an identifier. The last two are kept when the spec names them
+    under ``features``.
 
     Raises:
         SpecError: the spec names columns that are not there, or asks for numbers where there are none.
@@ -150,10 +149,7 @@ def _useless(name: str, parsed: Parsed, seen: dict[str, str], wanted: bool) -> s
 
 
 def _text_identifier(name: str, known: pd.Series, distinct: int, rows: int) -> str | None:
-    share = distinct / len(known)
-    if share > 0.5 and known.str.split().str.len().mean() >= FREE_TEXT_WORDS:
-        return f"free text ({distinct} distinct values in {len(known)} rows), which is not supported yet"
-    if share >= NEAR_UNIQUE:
+    if distinct >= NEAR_UNIQUE * len(known) and not is_free_text(known, distinct):
         return f"identifies rows ({distinct} distinct values in {len(known)} rows)"
     return None
 

@@ -15,9 +15,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from include.inference.dates import DATE_PARTS, date_parts, date_parts_of, nanoseconds_of
-from include.inference.encoding import MISSING, Category, Date, Encoding, Missing, Numbers, Part, Squashed
+from include.inference.encoding import MISSING, Category, Date, Encoding, Missing, Numbers, Part, Squashed, Text
 from include.inference.scorer import Row
 from include.inference.squashing import squashed, squashed_one
+from include.inference.texts import TextVectors
 from include.store.packages import Field
 
 Array = np.ndarray[Any, Any]
@@ -224,6 +225,20 @@ class _CategoryEncoder:
         return code
 
 
+class _TextEncoder:
+    def __init__(self, part: Text, place: int) -> None:
+        self._vectors = TextVectors(part.terms, part.idf, np.array(part.matrix), np.array(part.offset), part.per_word)
+        self.width = self._vectors.width
+        self._place = place
+
+    def one(self, row: Row) -> bytes:
+        return self._vectors.of(row[self._place]).astype(np.float32).tobytes()
+
+    def fill(self, rows: Sequence[Row], out: Array) -> None:
+        for index, row in enumerate(rows):
+            out[index] = self._vectors.of(row[self._place])
+
+
 def _encoder(part: Part, inputs: list[str], columns: Sequence[Field]) -> _PartEncoder:
     if isinstance(part, Numbers | Squashed | Missing):
         places = [inputs.index(name) for name in part.columns]
@@ -233,6 +248,8 @@ def _encoder(part: Part, inputs: list[str], columns: Sequence[Field]) -> _PartEn
             return _SquashedEncoder(part, places)
         return _NumbersEncoder(part, places, whole=places == list(range(len(inputs))))
     place = inputs.index(part.column)
+    if isinstance(part, Text):
+        return _TextEncoder(part, place)
     return _DateEncoder(part, place) if isinstance(part, Date) else _CategoryEncoder(part, place, columns[place].type)
 
 

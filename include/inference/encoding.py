@@ -97,7 +97,25 @@ class Category(_Part):
         return (self.column,) * len(self.table[0])
 
 
-Part = Annotated[Numbers | Squashed | Date | Missing | Category, Field(discriminator="kind")]
+class Text(_Part):
+    """A column of free text: what `include.inference.texts.TextVectors` makes of it, scaled already."""
+
+    kind: Literal["text"] = "text"
+    column: str
+    terms: tuple[str, ...]
+    idf: tuple[float, ...]
+    matrix: tuple[tuple[float, ...], ...]
+    """One row a term, one column an output but the first."""
+    offset: tuple[float, ...]
+    """One value an output; the first output is the number of words."""
+    per_word: float
+
+    def sources(self) -> tuple[str, ...]:
+        """Return the column that each output comes from."""
+        return (self.column,) * len(self.offset)
+
+
+Part = Annotated[Numbers | Squashed | Date | Missing | Category | Text, Field(discriminator="kind")]
 MISSING = "(missing)"
 
 

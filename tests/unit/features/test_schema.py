@@ -99,13 +99,12 @@ def test_every_column_left_out_has_its_reason() -> None:
         gaps=np.where(rng.random(ROWS) < 0.5, 1.0, np.nan),
     )
     schema = detect(frame, spec())
-    assert [field.name for field in schema.fields] == ["signal", "numbers", "seen", "shop", "gaps"]
+    assert [field.name for field in schema.fields] == ["signal", "remark", "numbers", "seen", "shop", "gaps"]
     expected = {
         "y": "the target",
         "row": "numbers the rows",
         "customer_id": "identifies rows",
         "token": "identifies rows",
-        "remark": "free text",
         "empty": "no value",
         "blank": "no value",
         "same": r"same value in every row (x)",
