@@ -20,6 +20,8 @@ from tests.integration.conftest import free_port
 
 FILES = "docker/docker-compose.yml:docker/docker-compose.local-images.yml"
 PORTS = ("AIRFLOW", "MLFLOW", "SERVING", "FEAST", "FEAST_UI", "PROMETHEUS", "ALERTMANAGER")
+IMAGES = ("ml", "airflow", "feast", "mlflow", "serving")
+TAG = "test"
 pytestmark = pytest.mark.timeout(3600)
 
 
@@ -60,8 +62,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     settings = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
     environment = {
         **{name: value for name, value in os.environ.items() if name not in settings},
-        "COMPOSE_FILE": FILES, "COMPOSE_PROJECT_NAME": f"factory-test-{os.getpid()}", "ENV_FILE": str(file),
+        "COMPOSE_FILE": FILES, "COMPOSE_PROJECT_NAME": f"factory-test-{os.getpid()}", "ENV_FILE": str(file), "TAG": TAG,
     }  # fmt: skip
+    for image in IMAGES:  # of this checkout: `make up` takes what is there
+        subprocess.run(["make", f"image-{image}"], cwd=ROOT, env=environment, check=True, capture_output=True)
     running = ComposeStack(environment, settings)
     try:
         up = subprocess.run(["make", "up"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
