@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _LARGEST = float(np.finfo(np.float32).max)
-HEAVY = 8.0
-"""Kurtosis (a normal distribution has 3) from which a column's far values would drown the others once scaled."""
+_NORMAL_RANGE = 1.349
 
 
 class NumberBlock(Block):
@@ -109,9 +108,10 @@ class NumberBlock(Block):
 
 
 class SquashedBlock(NumberBlock):
-    """Numbers with far outliers, for models that need one scale.
+    """Numbers for models that need one scale, on which far values must not drown the others.
 
-    Each is taken off its median, divided by its interquartile range and squashed (`squashed`) before it is scaled.
+    Each is taken off its median, divided by its interquartile range (that of a normal distribution being 1.349) and
+    squashed (`include.inference.squashing`) before it is scaled.
     """
 
     def fit(self, rows: pd.DataFrame, y: Array | None) -> SquashedBlock:
@@ -119,15 +119,17 @@ class SquashedBlock(NumberBlock):
         self.centre_, self.unit_ = np.zeros(len(self.columns)), np.ones(len(self.columns))
         for position, column in enumerate(self.columns):
             values = super()._quantities(column, rows)[0]
-            low, centre, high = np.quantile(values[~np.isnan(values)], (0.25, 0.5, 0.75))
-            self.centre_[position] = centre
-            self.unit_[position] = (high - low) or spread(values[~np.isnan(values)])[1]
+            if len(known := values[~np.isnan(values)]):
+                low, centre, high = np.quantile(known, (0.25, 0.5, 0.75))
+                self.centre_[position] = centre
+                self.unit_[position] = (high - low) / _NORMAL_RANGE or spread(known)[1]
         return super().fit(rows, y)
 
     def _quantities(self, column: str, rows: pd.DataFrame) -> list[Array]:
         position = self.columns.index(column)
         values = super()._quantities(column, rows)[0]
-        return [squashed((values - self.centre_[position]) / self.unit_[position])]
+        with np.errstate(over="ignore"):
+            return [squashed((values - self.centre_[position]) / self.unit_[position])]
 
     def parts(self) -> list[Part]:
         """Return the quantities, and the marks where there are some."""
@@ -156,13 +158,6 @@ class DateBlock(NumberBlock):
             for index, column in enumerate(self.columns)
         ]
         return [*dates, *self._marks()]
-
-
-def heavy_tailed(values: Array) -> bool:
-    """Tell whether numbers, float64 with gaps as NaN, have a kurtosis above `HEAVY`."""
-    known = values[np.isfinite(values)]
-    mean, deviation = spread(known)
-    return len(known) > 0 and float(np.mean(((known - mean) / deviation) ** 4)) > HEAVY
 
 
 def _typical(known: Array, strategy: str) -> float:

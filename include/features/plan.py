@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from include.features.blocks import Block
 from include.features.categories import CategoryBlock
-from include.features.numbers import DateBlock, NumberBlock, SquashedBlock, heavy_tailed
+from include.features.numbers import DateBlock, NumberBlock, SquashedBlock
 from include.features.texts import TextBlock, is_free_text
 from include.inference.encoding import Encoding
 from include.specs.errors import FactoryError
@@ -112,12 +112,10 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return Encoding(inputs=tuple(inputs), parts=tuple(part for block in self.blocks_ for part in block.parts()))
 
     def _blocks(self, rows: pd.DataFrame) -> list[Block]:
-        """Return the unfitted blocks; the training rows tell which numbers are squashed and which texts are prose."""
-        heavy = {name for name in self.numeric if self.scale and heavy_tailed(rows[name].to_numpy(np.float64))}
+        """Return the unfitted blocks; the training rows tell which texts are prose."""
         texts = {name for name in self.categorical if _is_text(rows[name])}
         return [
-            NumberBlock(tuple(name for name in self.numeric if name not in heavy), scale=self.scale),
-            SquashedBlock(tuple(name for name in self.numeric if name in heavy), scale=self.scale),
+            (SquashedBlock if self.scale else NumberBlock)(tuple(self.numeric), scale=self.scale),
             NumberBlock(tuple(self.booleans), "most_frequent", scale=self.scale),
             DateBlock(tuple(self.dates), scale=self.scale),
             TextBlock(tuple(name for name in self.categorical if name in texts), self.task, self.scale),

@@ -11,7 +11,6 @@ from include.features.blocks import Block, spread
 from include.features.categories import MOST_CLASSES
 from include.features.encodings import folds_of, targets_of
 from include.inference.encoding import Part, Text
-from include.inference.squashing import squashed_one
 from include.inference.texts import TextVectors, terms_of
 from include.specs.training import Task
 
@@ -152,14 +151,14 @@ def _vocabulary(texts: list[str | None]) -> tuple[list[str], list[float]]:
 
 
 def _weights(vectors: TextVectors, texts: list[str | None]) -> tuple[Any, Array]:
-    """Return the weights of terms as a sparse matrix, shape (texts, terms), and the squashed number of words."""
+    """Return the weights of terms, sparse, shape (texts, terms), and the square roots of the numbers of words."""
     from scipy.sparse import csr_matrix
 
     found = [vectors.weights(text) for text in texts]
     starts = np.concatenate([[0], np.cumsum([len(places) for places, _, _ in found])])
     places = np.array([place for row, _, _ in found for place in row], dtype=np.int64)
     values = np.array([weight for _, row, _ in found for weight in row], dtype=np.float64)
-    words = np.array([squashed_one(float(count)) for _, _, count in found])
+    words = np.sqrt([count for _, _, count in found])
     return csr_matrix((values, places, starts), shape=(len(texts), vectors.terms)), words
 
 

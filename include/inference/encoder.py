@@ -144,7 +144,8 @@ class _SquashedEncoder:
     def fill(self, rows: Sequence[Row], out: Array) -> None:
         values = np.array([self._pick(row) for row in rows], dtype=np.float64).reshape(len(rows), self.width)
         finite = np.isfinite(values)
-        drawn = squashed((np.where(finite, values, 0.0) - self._centre) / self._unit)
+        with np.errstate(over="ignore"):
+            drawn = squashed((np.where(finite, values, 0.0) - self._centre) / self._unit)
         out[:] = self._scale.many(np.where(finite, drawn, self._fill))
 
 

@@ -35,7 +35,7 @@ class Numbers(_Part):
 
 
 class Squashed(_Part):
-    """Columns of numbers with far outliers, one output each.
+    """Columns of numbers that may have far outliers, one output each.
 
     `include.inference.squashing.squashed` of the value, less its centre and divided by its unit; then scaled.
     """

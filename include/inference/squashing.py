@@ -12,13 +12,25 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+LIMIT = 5.0
+"""What no value gets beyond."""
+_FAR = 1e100
+"""Beyond this a square would not be finite."""
+
 
 def squashed(values: Array) -> Array:
-    """Return sign(x) (√(1 + |x|) - 1) of float64 ``values``: straight around 0, a square root far from it."""
-    result: Array = np.copysign(np.sqrt(1.0 + np.abs(values)) - 1.0, values)
+    """Return x / √(1 + (x / 5)²) of float64 ``values``: nearly x around 0, never beyond `LIMIT`.
+
+    Smooth clipping as in RealMLP (Holzmüller, Grinsztajn, Steinwart 2024, "Better by default").
+    """
+    near = np.clip(values, -_FAR, _FAR)
+    share = near / LIMIT
+    result: Array = near / np.sqrt(1.0 + share * share)
     return result
 
 
 def squashed_one(value: float) -> float:
     """Return what `squashed` gives for one value."""
-    return math.copysign(math.sqrt(1.0 + abs(value)) - 1.0, value)
+    near = min(max(value, -_FAR), _FAR)
+    share = near / LIMIT
+    return near / math.sqrt(1.0 + share * share)

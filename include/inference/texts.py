@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from include.inference.squashing import squashed_one
-
 Array = np.ndarray[Any, Any]
 
 LOOKED_AT = 10_000
@@ -37,7 +35,7 @@ class TextVectors:
         idf: inverse document frequency of each term.
         matrix: shape (terms, outputs - 1).
         offset: shape (outputs,); the first one is of the number of words.
-        per_word: what the squashed number of words is multiplied by.
+        per_word: what the square root of the number of words is multiplied by.
     """
 
     def __init__(
@@ -73,7 +71,7 @@ class TextVectors:
         """Return the outputs of one text, float64, shape (outputs,): a missing one has no words."""
         places, weights, words = self.weights(text)
         outputs = self._offset.copy()
-        outputs[0] += squashed_one(float(words)) * self._per_word
+        outputs[0] += math.sqrt(words) * self._per_word
         if places:
             outputs[1:] += (self._matrix[places] * np.array(weights)[:, None]).sum(axis=0)
         return outputs

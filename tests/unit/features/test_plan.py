@@ -14,11 +14,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler, TargetEncoder
 
 from include.features.categories import LONGEST, RARE_ROWS
 from include.features.plan import FeaturePlan, FeaturePlanError, build_plan
 from include.inference.dates import DATE_PARTS, date_parts
+from include.inference.squashing import squashed
 from include.specs.training import Features
 from include.store.packages import Field, Manifest, ModelPackage, load_package, save_package, typed
 
@@ -107,9 +108,19 @@ def test_scaling_is_asked_for_and_leaves_yes_or_no_alone() -> None:
     names = list(plain.get_feature_names_out())
     before, after = plain.transform(train), scaled.transform(train)
     fee = names.index("fee")
-    np.testing.assert_allclose(after[:, [fee]], StandardScaler().fit_transform(before[:, [fee]]), atol=1e-5)
+    robust = RobustScaler(unit_variance=True).fit(train[["fee"]].dropna())
+    drawn = squashed(robust.transform(before[:, [fee]].astype(float)))
+    np.testing.assert_allclose(after[:, [fee]], StandardScaler().fit_transform(drawn), atol=1e-4)
     for name in ("plan=basic", "fee is missing", "seen is missing"):
         assert set(np.unique(after[:, names.index(name)])) == {0.0, 1.0}
+
+
+def test_a_far_value_does_not_drown_the_others() -> None:
+    train = pd.DataFrame({"fee": [*np.linspace(0, 1, 99), 1e30]})
+    found = FeaturePlan(numeric=("fee",), scale=True).fit_transform(train)[:, 0]
+    assert np.ptp(found[:99]) > 2  # a plain scaler would leave a millionth of a millionth
+    assert found[99] < 10
+    assert np.isfinite(FeaturePlan(numeric=("fee",), scale=True).fit(train[:1]).transform(train)).all()
 
 
 def test_date_parts_agree_with_pandas() -> None:
