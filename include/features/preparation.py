@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from include.features.leaks import find_leaks
 from include.features.parsing import parse
 from include.features.prepared import Prepared
-from include.features.schema import Schema, detect, read
+from include.features.schema import Schema, detect, read, wanted_columns
 from include.features.splitting import Split, group_codes, split_at_random, split_by_group, split_by_time
 from include.features.target import Target, encode_target
 from include.specs.errors import FactoryError, did_you_mean
@@ -81,6 +82,8 @@ def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool) -> Prepara
     split = _split(spec, y, None if times is None else times[usable], groups, temporal)
     _enough(target, y, split, spec)
     features = read(rows, schema.fields)
+    schema = _without_leaks(schema, features.iloc[split.train], y[split.train], spec)
+    features = features[[field.name for field in schema.fields]]
     prepared = Prepared(
         task=spec.problem.type,
         fields=schema.fields,
@@ -93,6 +96,18 @@ def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool) -> Prepara
         ordered=temporal,
     )
     return Preparation(prepared, schema, split, set_aside)
+
+
+def _without_leaks(schema: Schema, rows: pd.DataFrame, y: Array, spec: ModelSpec) -> Schema:
+    """Drop the columns that give the target away, as training rows show; what the spec names is kept, and told."""
+    asked = wanted_columns(spec)
+    leaks = find_leaks(rows, schema.fields, y, spec.problem.type, spec.search.seed)
+    dropped = {name: reason for name, reason in leaks.columns.items() if name not in asked}
+    kept = tuple(field for field in schema.fields if field.name not in dropped)
+    if not kept:  # nothing else could be learnt from
+        kept, dropped = schema.fields, {}
+    told = tuple(f"{name}: {reason}" for name, reason in leaks.columns.items() if name not in dropped)
+    return replace(schema, fields=kept, dropped=schema.dropped | dropped, notes=(*schema.notes, *leaks.notes, *told))
 
 
 def _times(frame: pd.DataFrame, spec: ModelSpec, ordered: bool) -> Array | None:

@@ -50,7 +50,7 @@ def detect(frame: pd.DataFrame, spec: ModelSpec) -> Schema:
         SpecError: the spec names columns that are not there, or asks for numbers where there are none.
     """
     _known_columns(frame, spec)
-    roles, wanted = _roles(spec), _wanted(spec)
+    roles, wanted = _roles(spec), wanted_columns(spec)
     fields: list[Field] = []
     dropped: dict[str, str] = {}
     notes: list[str] = []
@@ -108,7 +108,8 @@ def _roles(spec: ModelSpec) -> dict[str, str]:
     return {name: reason for name, reason in roles.items() if name is not None}
 
 
-def _wanted(spec: ModelSpec) -> set[str]:
+def wanted_columns(spec: ModelSpec) -> set[str]:
+    """Return the columns that the spec asks for: no guess drops them."""
     return {*spec.features.include, *spec.features.numeric, *spec.features.categorical}
 
 
