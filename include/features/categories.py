@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from include.features.blocks import Block
-from include.features.encodings import cross_fitted, level_means
+from include.features.encodings import Folds, cross_fitted, folds_of, level_means, tells
 from include.inference.encoding import MISSING, Category, Part
 from include.specs.training import Task
 
@@ -28,8 +28,9 @@ class CategoryBlock(Block):
     """Categories: yes-or-no columns where there are few levels, else the target's mean and the number of rows.
 
     A column of up to ``max_onehot`` levels becomes one output a level, rare levels sharing one, and a column of two
-    levels a single output. One of more levels becomes the smoothed mean of the target at each level (one output a class
-    where there are several) and the number of training rows of that level.
+    levels a single output. One of more levels becomes the smoothed mean of the target at each level, one output a class
+    where there are several. Where outputs are not scaled, that is for trees, the number of training rows of the level
+    comes beside, and the mean is left out where it says nothing beyond chance: trees would split on its noise.
     """
 
     def __init__(
@@ -49,34 +50,41 @@ class CategoryBlock(Block):
         self.levels_: list[Array] = []
         self.tables_: list[Array] = []
         self.names_: list[list[str]] = []
-        self.means_: list[bool] = []  # whether a table begins with means of the target
+        self.means_: list[int] = []  # outputs at the beginning of a table that are means of the target
         self.scales_: list[Array] = []  # mean and deviation of each output, shape (2, outputs)
+        folds = folds_of(y, self.task) if y is not None else None
         for column in self.columns:
             codes, levels = levels_of(rows[column].to_numpy())
             counts = np.bincount(codes, minlength=len(levels))
+            means = 0
             if len(levels) <= self.max_onehot:
                 table, names = _onehot(column, levels, counts)
                 scale = _no_scale(table)
             else:
-                table, names = self._encoded(column, codes, counts, y)
+                table, names, means = self._encoded(column, codes, counts, y, folds)
                 scale = _scale_of(table, counts) if self.scale else _no_scale(table)
             self.levels_.append(levels)
             self.tables_.append((table - scale[0]) / scale[1])
             self.names_.append(names)
-            self.means_.append(len(levels) > self.max_onehot)
+            self.means_.append(means)
             self.scales_.append(scale)
         return self
 
-    def _encoded(self, column: str, codes: Array, counts: Array, y: Array | None) -> tuple[Array, list[str]]:
-        """Return the table of a column of many levels, and the outputs' names."""
+    def _encoded(
+        self, column: str, codes: Array, counts: Array, y: Array | None, folds: Folds | None
+    ) -> tuple[Array, list[str], int]:
+        """Return the table of a column of many levels, the outputs' names, and how many of them are means."""
         if y is None:
             raise ValueError("a category with many levels is encoded by its target: fit needs y")
-        means = level_means(codes, len(counts), y, self.task)
-        table = np.column_stack([means, np.append(counts, 0)])
-        if means.shape[1] == 1:
-            return table, [f"{column} (target mean)", f"{column} (rows)"]
-        rates = [f"{column} (rate of class {code})" for code in range(means.shape[1])]
-        return table, [*rates, f"{column} (rows)"]
+        table, names = level_means(codes, len(counts), y, self.task), [f"{column} (target mean)"]
+        if self.task == "multiclass":
+            names = [f"{column} (rate of class {code})" for code in range(table.shape[1])]
+        if self.scale:
+            return table, names, len(names)
+        rows, of_rows = np.append(counts, 0)[:, None], f"{column} (rows)"
+        if len(names) > MOST_CLASSES or not tells(cross_fitted(codes, len(counts), y, self.task, folds), y, self.task):
+            return rows, [of_rows], 0
+        return np.hstack([table, rows]), [*names, of_rows], len(names)
 
     def write(self, rows: pd.DataFrame, out: Array) -> None:
         """Write the encoded rows; an unseen level counts as rare where there is such an output."""
@@ -90,13 +98,13 @@ class CategoryBlock(Block):
         """Write the rows that it was fitted on: means of the target are those of rows of other folds."""
         self.write(rows, out)
         start = 0
-        for position, column in enumerate(self.columns):
-            if self.means_[position] and y is not None:
+        folds = folds_of(y, self.task) if y is not None and any(self.means_) else None
+        for column, means, table, scale in zip(self.columns, self.means_, self.tables_, self.scales_, strict=True):
+            if means and y is not None:
                 codes, levels = levels_of(rows[column].to_numpy())
-                means = cross_fitted(codes, len(levels), y, self.task)
-                mean, deviation = self.scales_[position][:, : means.shape[1]]
-                out[:, start : start + means.shape[1]] = (means - mean) / deviation
-            start += self.tables_[position].shape[1]
+                found = cross_fitted(codes, len(levels), y, self.task, folds)
+                out[:, start : start + means] = (found - scale[0, :means]) / scale[1, :means]
+            start += table.shape[1]
 
     def parts(self) -> list[Part]:
         """Return one part a column."""

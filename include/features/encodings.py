@@ -9,7 +9,11 @@ import numpy as np
 from include.specs.training import Task
 
 Array = np.ndarray[Any, Any]
+Folds = list[tuple[Array, Array]]
+"""Positions of the rows to learn from, and of the rows to encode."""
 FOLDS = 5
+BEYOND_CHANCE = 4.0
+"""Standard errors from which a correlation counts."""
 
 
 def level_means(codes: Array, levels: int, y: Array, task: Task) -> Array:
@@ -31,13 +35,30 @@ def level_means(codes: Array, levels: int, y: Array, task: Task) -> Array:
     return _table(codes, levels, targets_of(y, task))
 
 
-def cross_fitted(codes: Array, levels: int, y: Array, task: Task) -> Array:
+def cross_fitted(codes: Array, levels: int, y: Array, task: Task, folds: Folds | None = None) -> Array:
     """Return `level_means` for each row, learnt from the rows of other folds; shape (rows, 1) or (rows, classes)."""
     targets = targets_of(y, task)
     found = np.empty((len(codes), len(targets)))
-    for fit, held in folds_of(y, task):
+    for fit, held in folds or folds_of(y, task):
         found[held] = _table(codes[fit], levels, [target[fit] for target in targets])[codes[held]]
     return found
+
+
+def tells(means: Array, y: Array, task: Task) -> bool:
+    """Tell whether cross-fitted ``means`` say something of the target: whether they go with it beyond chance.
+
+    Under chance the correlation of two columns times √rows is about normal; of several classes one must say something.
+    """
+    return any(
+        _correlation(means[:, place], target) * np.sqrt(len(y)) > BEYOND_CHANCE
+        for place, target in enumerate(targets_of(y, task))
+    )
+
+
+def _correlation(first: Array, second: Array) -> float:
+    first, second = first - first.mean(), second - second.mean()
+    length = float(np.sqrt((first**2).sum() * (second**2).sum()))
+    return float((first * second).sum()) / length if length else 0.0
 
 
 def targets_of(y: Array, task: Task) -> list[Array]:
@@ -47,7 +68,7 @@ def targets_of(y: Array, task: Task) -> list[Array]:
     return [(y == code).astype(np.float64) for code in np.unique(y)]
 
 
-def folds_of(y: Array, task: Task) -> list[tuple[Array, Array]]:
+def folds_of(y: Array, task: Task) -> Folds:
     """Return folds, stratified for classes; the whole for both sides where there is a single row."""
     from sklearn.model_selection import KFold, StratifiedKFold
 

@@ -28,6 +28,10 @@ View = Literal["trees", "scaled"]
 """How a plan shows rows to a family: as trees like them, or with every quantity on one scale."""
 
 
+MAX_ONEHOT: dict[View, int] = {"trees": 4, "scaled": 20}
+"""Levels up to which a category is one-hot encoded, unless the spec says otherwise; see docs/features.md."""
+
+
 class FeaturePlanError(FactoryError):
     """The rows lack a column that the plan was fitted on."""
 
@@ -162,7 +166,7 @@ def build_plan(fields: Iterable[Field], features: Features, task: Task, view: Vi
         dates=tuple(by_use["datetime"]),
         booleans=tuple(by_use["boolean"]),
         scale=view == "scaled",
-        max_onehot=features.max_onehot,
+        max_onehot=features.max_onehot or MAX_ONEHOT[view],
         task=task,
     )
 

@@ -54,8 +54,9 @@ class Features(Spec):
     """Treat these as numbers whatever detection says."""
     categorical: tuple[str, ...] = ()
     """Treat these as categories whatever detection says."""
-    max_onehot: int = Field(default=20, ge=2)
-    """Categories with more levels than this are target-encoded instead of one-hot encoded."""
+    max_onehot: int | None = Field(default=None, ge=2)
+    """Categories with more levels than this are target-encoded instead of one-hot encoded; when absent 4 for trees and
+    20 for other models."""
 
 
 class Search(Spec):

@@ -53,7 +53,9 @@ def rows(count: int = 600, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def plan(scale: bool = False, **features: object) -> FeaturePlan:
-    return build_plan(FIELDS, Features.model_validate(features), "binary", "scaled" if scale else "trees")
+    return build_plan(
+        FIELDS, Features.model_validate({"max_onehot": 20, **features}), "binary", "scaled" if scale else "trees"
+    )
 
 
 def test_numbers_and_categories_agree_with_scikit_learns_transformers() -> None:
@@ -80,7 +82,7 @@ def test_numbers_and_categories_agree_with_scikit_learns_transformers() -> None:
     def filled(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(plan=frame["plan"].fillna("(missing)"), shop=frame["shop"])
 
-    ours = build_plan(FIELDS[:-1], Features(), "binary", "trees")
+    ours = build_plan(FIELDS[:-1], Features(max_onehot=20), "binary", "trees")
     found = ours.fit_transform(train, y)
     np.testing.assert_allclose(found[:, :-1], reference.fit_transform(filled(train), y), rtol=1e-6)
     np.testing.assert_array_equal(found[:, -1], train.groupby("shop")["shop"].transform("size"))
@@ -217,17 +219,34 @@ def test_it_works_as_scikit_learn_expects() -> None:
 @pytest.mark.parametrize(("task", "width"), [("binary", 1), ("multiclass", 3), ("regression", 1)])
 def test_target_encoding_by_task(task: str, width: int) -> None:
     train, _ = rows()
+    number = train["shop"].str[1:].astype(int).to_numpy()
+    y = {"binary": number % 2, "multiclass": number % 3, "regression": np.sqrt(number)}[task]
+    fitted = FeaturePlan(categorical=("shop",), task=task).fit(train, y)
+    assert fitted.transform(train).shape == (600, width + 1)
+    np.testing.assert_allclose(
+        fitted.transform(pd.DataFrame({"shop": ["new"]}))[0],
+        [*([y.mean()] if width == 1 else np.bincount(y) / 600), 0],
+        rtol=1e-5,
+    )
+    assert fitted.get_feature_names_out()[0].startswith("shop (")
+    assert FeaturePlan(categorical=("shop",), task=task, scale=True).fit_transform(train, y).shape == (600, width)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_trees_get_no_means_that_say_nothing(task: str) -> None:
+    train, _ = rows()
     rng = np.random.default_rng(3)
     y = {"binary": rng.integers(0, 2, 600), "multiclass": rng.integers(0, 3, 600), "regression": rng.normal(size=600)}
     fitted = FeaturePlan(categorical=("shop",), task=task).fit(train, y[task])
-    output = fitted.transform(train)
-    assert output.shape == (600, width + 1)
-    np.testing.assert_allclose(
-        fitted.transform(pd.DataFrame({"shop": ["new"]}))[:, :-1].mean(),
-        y[task].mean() if width == 1 else 1 / 3,
-        rtol=1e-4,
-    )
-    assert fitted.get_feature_names_out()[0].startswith("shop (")
+    assert list(fitted.get_feature_names_out()) == ["shop (rows)"]
+
+
+def test_views_encode_few_levels_each_in_its_way() -> None:
+    train, y = rows()
+    trees, scaled = (build_plan(FIELDS, Features(), "binary", view).fit(train, y) for view in ("trees", "scaled"))
+    names = [name for name in trees.get_feature_names_out() if name.startswith("plan")]
+    assert names == ["plan (rows)"]  # five levels that say nothing of the target
+    assert sum(name.startswith("plan=") for name in scaled.get_feature_names_out()) == 5
 
 
 def test_noise_with_many_levels_stays_noise_inside_cross_validation() -> None:
@@ -241,7 +260,7 @@ def test_noise_with_many_levels_stays_noise_inside_cross_validation() -> None:
     model = make_pipeline(FeaturePlan(categorical=tuple(noise.columns), scale=True), LogisticRegression())
     honest = cross_val_predict(model, noise, y, cv=StratifiedKFold(5), method="predict_proba")[:, 1]
     assert abs(roc_auc_score(y, honest) - 0.5) < 0.04  # standard error of an AUC here: 0.0105
-    fitted = FeaturePlan(categorical=("c0",))
+    fitted = FeaturePlan(categorical=("c0",), scale=True)
     cross_fitted = fitted.fit_transform(noise, y)[:, 0]
     assert abs(roc_auc_score(y, cross_fitted) - 0.5) < 0.05
     own_row = fitted.transform(noise)[:, 0]
