@@ -62,10 +62,10 @@ test: .venv/dev  ## Run the linters, the unit and the integration tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: .venv/dev  ## Run what takes minutes: migration, the life in real stores, releases to cluster targets
-	$(BIN)/pytest -n 2 -m slow --timeout=900
+	$(BIN)/pytest -n 2 --dist loadfile -m slow --timeout=900
 
 .venv-formats/ready: requirements-formats.txt .venv/dev
 	$(PYTHON) -m venv --clear --without-pip .venv-formats
