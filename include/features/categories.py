@@ -54,7 +54,7 @@ class CategoryBlock(Block):
         self.scales_: list[Array] = []  # mean and deviation of each output, shape (2, outputs)
         folds = folds_of(y, self.task) if y is not None else None
         for column in self.columns:
-            codes, levels = levels_of(rows[column].to_numpy())
+            codes, levels = levels_of(self._values(column, rows))
             counts = np.bincount(codes, minlength=len(levels))
             means = 0
             if len(levels) <= self.max_onehot:
@@ -69,6 +69,10 @@ class CategoryBlock(Block):
             self.means_.append(means)
             self.scales_.append(scale)
         return self
+
+    def _values(self, column: str, rows: pd.DataFrame) -> Array:
+        values: Array = rows[column].to_numpy()
+        return values
 
     def _encoded(
         self, column: str, codes: Array, counts: Array, y: Array | None, folds: Folds | None
@@ -91,7 +95,7 @@ class CategoryBlock(Block):
         start = 0
         for column, levels, table in zip(self.columns, self.levels_, self.tables_, strict=True):
             stop = start + table.shape[1]
-            out[:, start:stop] = table.astype(np.float32)[_codes(rows[column].to_numpy(), levels)]
+            out[:, start:stop] = table.astype(np.float32)[_codes(self._values(column, rows), levels)]
             start = stop
 
     def write_training(self, rows: pd.DataFrame, y: Array | None, out: Array) -> None:
@@ -101,13 +105,17 @@ class CategoryBlock(Block):
         folds = folds_of(y, self.task) if y is not None and any(self.means_) else None
         for column, means, table, scale in zip(self.columns, self.means_, self.tables_, self.scales_, strict=True):
             if means and y is not None:
-                codes, levels = levels_of(rows[column].to_numpy())
+                codes, levels = levels_of(self._values(column, rows))
                 found = cross_fitted(codes, len(levels), y, self.task, folds)
                 out[:, start : start + means] = (found - scale[0, :means]) / scale[1, :means]
             start += table.shape[1]
 
     def parts(self) -> list[Part]:
         """Return one part a column."""
+        return [*self.tables()]
+
+    def tables(self) -> list[Category]:
+        """Return each column's table as a document keeps it."""
         return [
             Category(
                 column=column,
@@ -125,12 +133,12 @@ class CategoryBlock(Block):
 
 def levels_of(values: Array) -> tuple[Array, Array]:
     """Return the code of each value's level, and the levels as sorted text; a missing value is a level of its own."""
-    codes, texts = _factors(values, LONGEST)
+    codes, texts = texts_of(values, LONGEST)
     levels, places = np.unique(np.array(texts, dtype=str), return_inverse=True)
     return places[codes], levels
 
 
-def _factors(values: Array, longest: int) -> tuple[Array, list[str]]:
+def texts_of(values: Array, longest: int) -> tuple[Array, list[str]]:
     """Return codes into texts: numbers as short as can be, text cut to ``longest`` and without NULs at its end."""
     import pandas as pd
 
@@ -148,7 +156,7 @@ def _factors(values: Array, longest: int) -> tuple[Array, list[str]]:
 
 def _codes(values: Array, levels: Array) -> Array:
     """Return the index of each value in the sorted ``levels``, or ``len(levels)`` for a value that is not there."""
-    codes, distinct = _factors(values, _longest(levels) + 1)  # one more: a longer value must not be cut to a level
+    codes, distinct = texts_of(values, _longest(levels) + 1)  # one more: a longer value must not be cut to a level
     texts = np.array(distinct, dtype=str)
     places = np.searchsorted(levels, texts)
     found = levels[np.minimum(places, len(levels) - 1)] == texts

@@ -28,6 +28,8 @@ class NumberBlock(Block):
 
     parts_of_column: tuple[str, ...] = ("",)
     """Suffixes of the quantities that one column becomes."""
+    marks: bool = True
+    """Whether gaps are marked."""
 
     def __init__(
         self,
@@ -47,7 +49,7 @@ class NumberBlock(Block):
         for position, column in enumerate(self.columns):
             quantities = self._quantities(column, rows)
             missing = np.isnan(quantities[0])  # the parts of a time are missing together
-            if missing.any() and (pattern := np.packbits(missing).tobytes()) not in patterns:
+            if self.marks and missing.any() and (pattern := np.packbits(missing).tobytes()) not in patterns:
                 patterns.add(pattern)
                 self.gaps_.append(position)
             for values in quantities:
@@ -118,7 +120,7 @@ class SquashedBlock(NumberBlock):
         """Learn the median and the interquartile range of each column, and all that a `NumberBlock` learns."""
         self.centre_, self.unit_ = np.zeros(len(self.columns)), np.ones(len(self.columns))
         for position, column in enumerate(self.columns):
-            values = super()._quantities(column, rows)[0]
+            values = self._plain(column, rows)
             if len(known := values[~np.isnan(values)]):
                 low, centre, high = np.quantile(known, (0.25, 0.5, 0.75))
                 self.centre_[position] = centre
@@ -127,19 +129,20 @@ class SquashedBlock(NumberBlock):
 
     def _quantities(self, column: str, rows: pd.DataFrame) -> list[Array]:
         position = self.columns.index(column)
-        values = super()._quantities(column, rows)[0]
+        values = self._plain(column, rows)
         with np.errstate(over="ignore"):
             return [squashed((values - self.centre_[position]) / self.unit_[position])]
 
     def parts(self) -> list[Part]:
         """Return the quantities, and the marks where there are some."""
-        first = Squashed(
-            columns=self.columns,
-            centre=tuple(self.centre_.tolist()),
-            unit=tuple(self.unit_.tolist()),
-            **self._learnt(0, len(self.fill_)),
-        )
-        return [first, *self._marks()]
+        learnt = self._learnt(0, len(self.fill_)) | self._curve()
+        return [Squashed(columns=self.columns, **learnt), *self._marks()]
+
+    def _curve(self) -> dict[str, tuple[float, ...]]:
+        return {"centre": tuple(self.centre_.tolist()), "unit": tuple(self.unit_.tolist())}
+
+    def _plain(self, column: str, rows: pd.DataFrame) -> Array:
+        return super()._quantities(column, rows)[0]
 
 
 class DateBlock(NumberBlock):

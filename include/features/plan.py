@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from include.features.blocks import Block
 from include.features.categories import CategoryBlock
+from include.features.generated import ArithmeticBlock, Description, Generated, PairBlock, SquashedArithmeticBlock
 from include.features.numbers import DateBlock, NumberBlock, SquashedBlock
 from include.features.texts import TextBlock, is_free_text
 from include.inference.encoding import Encoding
@@ -53,6 +54,7 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         scale: centre and scale to unit variance everything but one-hot columns and indicators.
         max_onehot: levels up to which a category is one-hot encoded.
         task: binary, multiclass or regression; the target encoding depends on it.
+        generated: features made of two columns, as `include.features.generated.Generated.description` gives them.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         scale: bool = False,
         max_onehot: int = 20,
         task: Task = "binary",
+        generated: Sequence[Description] = (),
     ) -> None:
         self.numeric = numeric
         self.categorical = categorical
@@ -72,6 +75,7 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.scale = scale
         self.max_onehot = max_onehot
         self.task = task
+        self.generated = generated
 
     def fit(self, X: pd.DataFrame, y: Array | None = None) -> FeaturePlan:  # noqa: N803 - sklearn's name
         """Learn medians, levels and encodings from training rows."""
@@ -117,6 +121,8 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _blocks(self, rows: pd.DataFrame) -> list[Block]:
         """Return the unfitted blocks; the training rows tell which texts are prose."""
+        pairs = tuple(item for item in self.generated if item[0] == "pair")
+        arithmetic = tuple(item for item in self.generated if item[0] != "pair")
         texts = {name for name in self.categorical if _is_text(rows[name])}
         return [
             (SquashedBlock if self.scale else NumberBlock)(tuple(self.numeric), scale=self.scale),
@@ -126,6 +132,8 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             CategoryBlock(
                 tuple(name for name in self.categorical if name not in texts), self.max_onehot, self.task, self.scale
             ),
+            (SquashedArithmeticBlock if self.scale else ArithmeticBlock)(arithmetic, self.scale),
+            PairBlock(pairs, self.max_onehot, self.task, self.scale),
         ]
 
     def _empty(self, rows: pd.DataFrame) -> Array:
@@ -152,8 +160,10 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise FeaturePlanError(f"missing columns: {', '.join(absent)}; the model was fitted on them")
 
 
-def build_plan(fields: Iterable[Field], features: Features, task: Task, view: View) -> FeaturePlan:
-    """Return the unfitted plan for ``fields``, as the spec's ``features`` ask.
+def build_plan(
+    fields: Iterable[Field], features: Features, task: Task, view: View, generated: Iterable[Generated] = ()
+) -> FeaturePlan:
+    """Return the unfitted plan for ``fields``, as the spec's ``features`` ask, and with ``generated`` features.
 
     A column named in ``features.categorical`` is used as a category whatever its type; a caller still sends the type.
     """
@@ -168,6 +178,7 @@ def build_plan(fields: Iterable[Field], features: Features, task: Task, view: Vi
         scale=view == "scaled",
         max_onehot=features.max_onehot or MAX_ONEHOT[view],
         task=task,
+        generated=tuple(item.description for item in generated),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from include.inference.arithmetic import Operation
 from include.specs.errors import FactoryError
 from include.store.packages import Field as Column
 
@@ -115,7 +116,40 @@ class Text(_Part):
         return (self.column,) * len(self.offset)
 
 
-Part = Annotated[Numbers | Squashed | Date | Missing | Category | Text, Field(discriminator="kind")]
+class Arithmetic(_Part):
+    """Numbers made of two columns each (`include.inference.arithmetic.combined`), one output each."""
+
+    kind: Literal["arithmetic"] = "arithmetic"
+    items: tuple[tuple[Operation, str, str], ...]
+    """Operation, left and right column."""
+    centre: tuple[float, ...] | None = None
+    """With ``unit``: squashed as `Squashed` is; fill and scale are then of what is squashed."""
+    unit: tuple[float, ...] | None = None
+    fill: tuple[float, ...]
+    mean: tuple[float, ...] | None = None
+    deviation: tuple[float, ...] | None = None
+
+    def sources(self) -> tuple[str, ...]:
+        """Return a column that each output comes from: of the two the left one."""
+        return tuple(left for _, left, _ in self.items)
+
+
+class Pair(_Part):
+    """Two columns used as one category, whose levels are written as `include.inference.arithmetic` says."""
+
+    kind: Literal["pair"] = "pair"
+    left: str
+    right: str
+    levels: tuple[str, ...]
+    longest: int
+    table: tuple[tuple[float, ...], ...]
+
+    def sources(self) -> tuple[str, ...]:
+        """Return a column that each output comes from: of the two the left one."""
+        return (self.left,) * len(self.table[0])
+
+
+Part = Annotated[Numbers | Squashed | Date | Missing | Category | Text | Arithmetic | Pair, Field(discriminator="kind")]
 MISSING = "(missing)"
 
 
