@@ -71,10 +71,12 @@ def _onnx(model: Any, encoding: Encoding, manifest: Manifest, folder: Path) -> N
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
 
+    from include.inference.convert_mlp import register_mlp
     from include.inference.encoder import Encoder
     from include.inference.runtimes.onnx import MODEL_FILE
 
     _register_boosters()
+    register_mlp()
     if getattr(model, "flatten_transform", None) is True:  # of a vote; it concerns `transform` alone
         model = copy.copy(model)
         model.flatten_transform = False

@@ -1,0 +1,146 @@
+"""Several small nets of one shape, side by side: each matrix product is done for all of them at once.
+
+Together they are an ensemble at the price of one wide net (compare Gorishniy et al. 2024, "TabM"). In shapes, members
+are the nets and rows those of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Layers = Sequence[tuple[Array, Array]]
+"""For each layer its weights, shape (members, inputs, outputs), and biases, shape (members, 1, outputs)."""
+BIAS_RATE, SCALE_RATE = 0.1, 6.0
+"""How fast biases and the scales of inputs learn, beside weights of one input (Holzmüller et al. 2024)."""
+
+
+def forward(inputs: Array, layers: Layers) -> Array:
+    """Return what the last layer gives for ``inputs``, shape (rows, width): float32, shape (members, rows, outputs)."""
+    values: Array = inputs
+    for weights, biases in layers[:-1]:
+        values = np.matmul(values, weights)
+        values += biases
+        values *= _gate(values)[0]
+    weights, biases = layers[-1]
+    values = np.matmul(values, weights)
+    values += biases
+    return values
+
+
+def softmax(logits: Array) -> Array:
+    """Return probabilities over the last axis; ``logits`` are overwritten."""
+    logits -= logits.max(axis=-1, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=-1, keepdims=True)
+    return logits
+
+
+def _gate(values: Array) -> tuple[Array, Array, Array]:
+    """Return the gate of each value, and what its slope is made of.
+
+    The activation is ``x * gate(x)`` with the gate ``(1 + x / sqrt(1 + x²)) / 2``: a SiLU with an algebraic sigmoid,
+    which costs a third of one with an exponential.
+    """
+    root = np.square(values)
+    root += 1
+    np.sqrt(root, out=root)
+    np.reciprocal(root, out=root)
+    ratio = values * root
+    gate = ratio * np.float32(0.5)
+    gate += np.float32(0.5)
+    return gate, ratio, root
+
+
+class Network:
+    """Nets that learn: parameters and their gradients, each in one flat vector.
+
+    Attributes:
+        parameters, gradient: float32, shape (parameters,).
+        rates: how fast each parameter learns: weights by one over the root of their layer's inputs, which is what the
+            neural tangent parametrisation amounts to under Adam (Holzmüller et al. 2024).
+        decayed: 1 where a parameter decays, else 0.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], members: int, prior: Array, typical: float, rng: np.random.Generator
+    ) -> None:
+        """Draw parameters.
+
+        Args:
+            sizes: width of the inputs, of each hidden layer, and of the outputs.
+            members: how many nets.
+            prior: biases of the outputs, shape (outputs,): with weights of 0 there, what the nets answer at first.
+            typical: root mean square of the inputs.
+            rng: what draws.
+        """
+        shapes: list[tuple[int, ...]] = [(members, sizes[0], 1)]
+        for fan_in, fan_out in pairwise(sizes):
+            shapes += [(members, fan_in, fan_out), (members, 1, fan_out)]
+        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)]).tolist()
+        self._slices = [(slice(a, b), shape) for a, b, shape in zip(ends[:-1], ends[1:], shapes, strict=True)]
+        self.parameters, self.gradient = (np.zeros(ends[-1], dtype=np.float32) for _ in range(2))
+        self.rates, self.decayed = (np.ones(ends[-1], dtype=np.float32) for _ in range(2))
+        self._views, self._gradients = self._viewed(self.parameters), self._viewed(self.gradient)
+        rates, decayed = self._viewed(self.rates), self._viewed(self.decayed)
+        self._views[0][:], rates[0][:] = 1, SCALE_RATE
+        for layer, fan_in in enumerate(sizes[:-1]):
+            weights, biases = 2 * layer + 1, 2 * layer + 2
+            rates[weights][:], rates[biases][:], decayed[biases][:] = fan_in**-0.5, BIAS_RATE, 0
+            if layer < len(sizes) - 2:
+                self._views[weights][:] = rng.normal(size=shapes[weights]) * fan_in**-0.5 / (1 if layer else typical)
+                self._views[biases][:] = rng.normal(size=shapes[biases])
+        self._views[-1][:] = prior
+
+    def layers(self, parameters: Array | None = None) -> list[tuple[Array, Array]]:
+        """Return the layers of ``parameters``, by default the present ones, with the scales of inputs in the first."""
+        scale, *views = self._views if parameters is None else self._viewed(parameters)
+        return [(views[0] * scale, views[1]), *zip(views[2::2], views[3::2], strict=True)]
+
+    def run(self, inputs: Array, dropout: float, rng: np.random.Generator) -> tuple[Array, list[tuple[Array, Array]]]:
+        """Return outputs, shape (members, rows, outputs), and for each hidden layer its values and their slopes."""
+        *hidden, (weights, biases) = self.layers()
+        values, tape = inputs, []
+        for inner, bias in hidden:
+            before = np.matmul(values, inner)
+            before += bias
+            gate, ratio, root = _gate(before)
+            values = before * gate
+            np.square(root, out=root)
+            root *= ratio
+            root *= np.float32(0.5)
+            gate += root
+            if dropout:
+                kept = _kept(values.shape, dropout, rng)
+                values *= kept
+                gate *= kept
+            tape.append((values, gate))
+        return np.matmul(values, weights) + biases, tape
+
+    def learn(self, inputs: Array, tape: list[tuple[Array, Array]], slopes: Array) -> None:
+        """Write the gradient of a loss whose ``slopes`` by the outputs are given, shape (members, rows, outputs)."""
+        for layer in range(len(tape), -1, -1):
+            values = tape[layer - 1][0] if layer else inputs
+            weights, biases = self._gradients[2 * layer + 1], self._gradients[2 * layer + 2]
+            np.sum(slopes, axis=1, keepdims=True, out=biases)
+            np.matmul(values.swapaxes(-1, -2), slopes, out=weights)
+            if layer:
+                slopes = np.matmul(slopes, self._views[2 * layer + 1].swapaxes(-1, -2))
+                slopes *= tape[layer - 1][1]
+        np.sum(weights * self._views[1], axis=-1, keepdims=True, out=self._gradients[0])
+        weights *= self._views[0]
+
+    def _viewed(self, flat: Array) -> list[Array]:
+        return [flat[part].reshape(shape) for part, shape in self._slices]
+
+
+def _kept(shape: tuple[int, ...], dropout: float, rng: np.random.Generator) -> Array:
+    """Return what values are multiplied with: 0 for a share of ``dropout``, in steps of 1/256."""
+    dropped = round(256 * dropout)
+    kept = (rng.integers(0, 256, size=shape, dtype=np.uint8) >= dropped).astype(np.float32)
+    kept *= np.float32(256 / (256 - dropped))
+    return kept
