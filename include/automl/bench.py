@@ -47,30 +47,56 @@ class Configuration:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What one fold gave: the score, the outputs for its held rows, and the seconds of plan and fit."""
+    """What one fold gave.
+
+    Attributes:
+        score: of the held rows.
+        outputs: for the held rows.
+        estimator: fitted on the other rows.
+        present: the codes of the classes that those rows held; None where they held all.
+        plan_seconds: seconds that the feature plan took, whenever that was.
+        fit_seconds: seconds of the fit and of the answers.
+    """
 
     score: float
     outputs: Array
+    estimator: Any
+    present: Array | None
     plan_seconds: float
     fit_seconds: float
 
 
 @dataclass
 class Bench:
-    """The training rows, cut into folds."""
+    """The training rows, cut into folds.
+
+    Attributes:
+        prepared: the rows.
+        features: the spec's features.
+        objective: what is optimised.
+        count: folds of the cross-validation; as many as suit the rows when None.
+        seed: of every random choice.
+    """
 
     prepared: Prepared
     features: Features
     objective: Objective
-    count: int
+    count: int | None
     seed: int
     _cache: dict[tuple[int, View], tuple[Array, Array, float]] = field(default_factory=dict)
+    _plans: dict[tuple[int | None, View], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folds: list[Fold] = make_folds(self.prepared, self.count, self.seed)
 
-    def score(self, configuration: Configuration, fold: int, threads: int) -> FoldResult:
-        """Fit on one fold and score its held rows.
+    def score(self, configuration: Configuration, fold: int, threads: int, seconds: float | None = None) -> FoldResult:
+        """Fit on one fold and score its held rows, which also tell a boosted model when to stop.
+
+        Args:
+            configuration: what to fit.
+            fold: which fold.
+            threads: most threads of the fit.
+            seconds: that the fit may take, where the family can stop; None for any time.
 
         Raises:
             FactoryError: the outputs are not finite, or the score is not defined.
@@ -79,33 +105,42 @@ class Bench:
         fit_rows, held_rows, plan_seconds = self._matrices(fold, family.view)
         fit, held = self.folds[fold]
         started = time.monotonic()
-        target = self.prepared.train_target
-        present, codes = (None, target[fit]) if self.prepared.classes is None else _recoded(target[fit])
-        estimator = family.build(configuration.params, self._task(present), self.seed, threads)
+        target, classes = self.prepared.train_target, self.prepared.classes
+        present, codes = (None, target[fit]) if classes is None else _recoded(target[fit], len(classes))
+        estimator = family.build(configuration.params, self._task(present), self.seed + fold, threads)
+        conditions = Conditions(
+            held=None if present is not None else Rows(held_rows, target[held]),
+            seconds=seconds,
+            metric=self.objective.name,
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that has not converged shows in its score
-            family.fit(estimator, Rows(fit_rows, codes), Conditions(metric=self.objective.name))
+            estimator = family.fit(estimator, Rows(fit_rows, codes), conditions)
             outputs = outputs_of(estimator, held_rows)
-        seconds = time.monotonic() - started
-        if present is not None and len(present) < len(self.prepared.classes or ()):
-            outputs = _widened(outputs, present, len(self.prepared.classes or ()))
+        taken = time.monotonic() - started
+        if present is not None and classes is not None:
+            outputs = _widened(outputs, present, len(classes))
         score = self.objective(target[held], outputs) if np.isfinite(outputs).all() else np.nan
         if not np.isfinite(score):
             raise FactoryError(f"{self.objective.name} of fold {fold + 1} is not a finite number")
-        return FoldResult(score, outputs, plan_seconds, seconds)
+        return FoldResult(score, outputs, estimator, present, plan_seconds, taken)
 
-    def refit(self, configuration: Configuration, threads: int) -> Any:
-        """Return an sklearn Pipeline of feature plan and model, fitted on all training rows and ready to serve."""
-        from sklearn.pipeline import Pipeline
-
+    def refit(self, configuration: Configuration, threads: int, seconds: float | None = None) -> Any:
+        """Return the configuration's estimator, fitted on all training rows as `plan` shows them."""
         family = find_family(configuration.family)
-        model = family.build(configuration.params, self.prepared.task, self.seed, threads)
-        pipeline = Pipeline([("features", self._plan(family.view)), ("model", model)])
+        plan = self._plan(family.view)
+        target = self.prepared.train_target
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pipeline.fit(self.prepared.train, self.prepared.train_target)
-        family.for_serving(pipeline.named_steps["model"])
-        return pipeline
+            rows = plan.fit_transform(self.prepared.train, target)
+            self._plans[None, family.view] = plan
+            model = family.build(configuration.params, self.prepared.task, self.seed, threads)
+            conditions = Conditions(seconds=seconds, metric=self.objective.name)
+            return family.fit(model, Rows(rows, target), conditions)
+
+    def plan(self, fold: int | None, view: View) -> Any:
+        """Return the feature plan as it was fitted for a fold, or for all training rows, by `score` or `refit`."""
+        return self._plans[fold, view]
 
     def _task(self, present: Array | None) -> Any:
         return "binary" if present is not None and len(present) == 2 else self.prepared.task
@@ -124,6 +159,7 @@ class Bench:
         plan, train = self._plan(view), self.prepared.train
         made = plan.fit_transform(train.iloc[fit], self.prepared.train_target[fit]), plan.transform(train.iloc[held])
         matrices = (*made, time.monotonic() - started)
+        self._plans[fold, view] = plan
         held_bytes = sum(a.nbytes + b.nbytes for a, b, _ in self._cache.values())
         if held_bytes + sum(side.nbytes for side in made) <= CACHE_BYTES:
             self._cache[fold, view] = matrices
@@ -138,10 +174,13 @@ def outputs_of(estimator: Any, rows: Any) -> Array:
     return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
 
 
-def _recoded(codes: Array) -> tuple[Array, Array]:
-    """Return the classes that occur and codes 0 … n-1 into them: a fold may lack the rows of a rare class."""
+def _recoded(codes: Array, classes: int) -> tuple[Array | None, Array]:
+    """Return the classes that occur and codes 0 … n-1 into them: a fold may lack the rows of a rare class.
+
+    None, and the codes as they are, where all occur.
+    """
     present, recoded = np.unique(codes, return_inverse=True)
-    return present, recoded
+    return (None, codes) if len(present) == classes else (present, recoded)
 
 
 def _widened(outputs: Array, present: Array, classes: int) -> Array:

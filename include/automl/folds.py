@@ -18,10 +18,16 @@ Fold = tuple[Array, Array]
 
 FIRST_SHARE = 0.4
 """Ordered rows: share of the oldest rows that every fold fits on."""
+FOLDS, ORDERED_FOLDS = 5, 4
+FEW, REPEATS = 1000, 2
+"""Up to so many rows the cross-validation is repeated with other folds: a single one says little."""
+MANY, MANY_FIT, MANY_HELD = 150_000, 200_000, 50_000
+"""From so many rows on, configurations are compared on one fold, with so many rows to fit and to score at most; the
+final model is fitted on all of them."""
 
 
-def make_folds(prepared: Prepared, count: int, seed: int) -> list[Fold]:
-    """Return at most ``count`` folds of the training rows.
+def make_folds(prepared: Prepared, count: int | None, seed: int) -> list[Fold]:
+    """Return at most ``count`` folds of the training rows; as many as suit the rows when None.
 
     - Ordered rows: each fold fits on all rows before a block and scores the block, so that no fold sees the future.
       Rows of a group that the block holds too are left out of the fit.
@@ -34,15 +40,42 @@ def make_folds(prepared: Prepared, count: int, seed: int) -> list[Fold]:
     Raises:
         FactoryError: no fold can be scored.
     """
-    folds = _ordered(prepared, count) if prepared.ordered else _shuffled(prepared, count, seed)
+    folds = _ordered(prepared, count or ORDERED_FOLDS) if prepared.ordered else _unordered(prepared, count, seed)
     usable = [fold for fold in folds if _usable(prepared, fold)]
     if not usable and prepared.ordered:
-        usable = [fold for fold in _shuffled(prepared, count, seed) if _usable(prepared, fold)]
+        usable = [fold for fold in _unordered(prepared, count, seed) if _usable(prepared, fold)]
     if not usable:
         raise FactoryError(
             f"{len(prepared.train)} training rows cannot be divided into folds that hold every class; bring more rows"
         )
-    return usable
+    return [_reduced(usable[-1], prepared.ordered, seed)] if count is None and _many(prepared) else usable
+
+
+def cover(folds: list[Fold], rows: int) -> bool:
+    """Tell whether every one of ``rows`` training rows is held by some fold."""
+    return len(np.unique(np.concatenate([held for _, held in folds]))) == rows
+
+
+def _many(prepared: Prepared) -> bool:
+    return len(prepared.train) >= MANY
+
+
+def _reduced(fold: Fold, ordered: bool, seed: int) -> Fold:
+    """Return a fold of at most `MANY_FIT` and `MANY_HELD` rows: the latest ones to fit on where rows are ordered."""
+    fit, held = fold
+    rng = np.random.default_rng(seed)
+    if len(fit) > MANY_FIT:
+        fit = fit[-MANY_FIT:] if ordered else np.sort(rng.choice(fit, MANY_FIT, replace=False))
+    if len(held) > MANY_HELD:
+        held = np.sort(rng.choice(held, MANY_HELD, replace=False))
+    return fit, held
+
+
+def _unordered(prepared: Prepared, count: int | None, seed: int) -> list[Fold]:
+    if count is not None:
+        return _shuffled(prepared, count, seed)
+    repeats = REPEATS if len(prepared.train) <= FEW else 1
+    return [fold for again in range(repeats) for fold in _shuffled(prepared, FOLDS, seed + again)]
 
 
 def _ordered(prepared: Prepared, count: int) -> list[Fold]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from include.automl.worker import Failed, Refit, Setup, Validate, serve
+from include.automl.worker import Failed, Setup, Work, serve
 
-Work = Validate | Refit
 PRELOAD = [
     "include.automl.worker",
     "include.features.plan",
@@ -25,10 +24,12 @@ PRELOAD = [
     "sklearn.linear_model",
     "sklearn.model_selection",
     "sklearn.pipeline",
-    "xgboost",
+    "joblib",
     "skops.io",
 ]
 """Imported once by the server that workers are forked from, so that a new worker starts at once."""
+LIBRARIES = ("xgboost", "lightgbm", "catboost")
+"""Families that bear the name of the library that they import: it is imported beforehand when they are searched."""
 
 
 @dataclass(eq=False)
@@ -71,10 +72,10 @@ class WorkerPool(ABC):
 MakePool = Callable[[Setup], WorkerPool]
 
 
-def warm_up() -> None:
-    """Start the server that workers are forked from, without waiting for its imports."""
+def warm_up(families: Iterable[str]) -> None:
+    """Start the server that workers of ``families`` are forked from, without waiting for its imports."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin would starve the trials beside them
-    forkserver.set_forkserver_preload(PRELOAD)
+    forkserver.set_forkserver_preload([*PRELOAD, *(family for family in families if family in LIBRARIES)])
     forkserver.ensure_running()
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from include.automl.pool import Work, WorkerPool
-from include.automl.ray_trials import ScoredFold, Task, TrialWorker, files_of
-from include.automl.worker import Failed, FoldDone, Refit, Refitted, Setup, Validate, keep, oof_file
+from include.automl.pool import WorkerPool
+from include.automl.ray_trials import Task, TrialWorker, files_of
+from include.automl.trial import FoldDone, FoldFiles
+from include.automl.worker import Failed, Refit, Refitted, Setup, Validate, Work
 from include.engines.ray_cluster import connect, cores
 
 
@@ -24,7 +25,8 @@ class RayWorker:
 class RayPool(WorkerPool):
     """Actors that work for one search; a lost one costs only the work that it had, and is replaced.
 
-    The rows go to the cluster once; predictions and the fitted pipeline come back, so no folder needs to be shared.
+    The rows go to the cluster once; predictions and fitted models come back, so no folder needs to be shared. The final
+    model is put together here, where they are: `Assemble` is no work for a cluster.
 
     Args:
         setup: what the workers need.
@@ -82,9 +84,11 @@ class RayPool(WorkerPool):
     def _call(self, worker: RayWorker) -> None:
         work = worker.work
         if isinstance(work, Validate):
-            worker.call = worker.actor.score.remote(work.configuration, worker.fold)
-        elif work is not None:
-            worker.call = worker.actor.refit.remote(work.configuration)
+            if worker.fold == 0:
+                worker.actor.begin.remote(work.configuration, work.folds, work.seconds)  # calls of an actor keep order
+            worker.call = worker.actor.score.remote()
+        elif isinstance(work, Refit):
+            worker.call = worker.actor.refit.remote(work.configuration, work.seconds)
 
     def _receive(self, worker: RayWorker) -> Any:
         call, worker.call = worker.call, None
@@ -95,15 +99,13 @@ class RayPool(WorkerPool):
         except self._ray.exceptions.RayError as error:  # the actor, or its node, is gone
             self._workers.remove(worker)
             return Failed(f"its Ray worker was lost ({str(error).strip().splitlines()[0]})")
-        if isinstance(worker.work, Refit):
-            worker.work.file.parent.mkdir(parents=True, exist_ok=True)
-            worker.work.file.write_bytes(found)
+        work = worker.work
+        if isinstance(work, Refit):
+            found.keep(self._setup.scratch, work.number, work.configuration.family)
             return Refitted()
-        return self._scored(worker, found)
+        return self._scored(worker, *found)
 
-    def _scored(self, worker: RayWorker, found: ScoredFold) -> FoldDone:
+    def _scored(self, worker: RayWorker, done: FoldDone, files: FoldFiles) -> FoldDone:
         assert isinstance(worker.work, Validate)
-        file = oof_file(self._setup.scratch, worker.work.number, worker.fold)
-        keep(file, rows=found.held, outputs=found.outputs)
-        folds = found.folds if worker.work.folds is None else min(found.folds, worker.work.folds)
-        return FoldDone(found.score, found.fit_seconds, found.refit_seconds, worker.fold == folds - 1)
+        files.keep(self._setup.scratch, worker.work.number, worker.fold, worker.work.configuration.family)
+        return done

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.automl.bench import Bench, Configuration, Objective
-from include.automl.folds import Array
+from include.automl.trial import FoldDone, FoldFiles, RefitFiles, Trial, refit
 from include.specs.training import Features
-from include.store.packages import save_estimator
 
 Files = Mapping[str, bytes]
 """The files of a folder, by name."""
@@ -23,27 +22,9 @@ class Task:
 
     features: Features
     objective: Objective
-    folds: int
+    folds: int | None
     seed: int
     threads: int
-
-
-@dataclass(frozen=True)
-class ScoredFold:
-    """What a fold gave.
-
-    Attributes:
-        held: positions of the rows that ``outputs`` are for.
-        refit_seconds: what a new worker would take to load the rows and fit on all of them, reckoned from this fold.
-        folds: how many folds there are.
-    """
-
-    score: float
-    held: Array
-    outputs: Array
-    fit_seconds: float
-    refit_seconds: float
-    folds: int
 
 
 class TrialWorker:
@@ -63,24 +44,23 @@ class TrialWorker:
         self._threads = task.threads
         self._loaded = time.monotonic() - started
 
-    def score(self, configuration: Configuration, fold: int) -> ScoredFold:
-        """Fit on one fold and score its held rows."""
+    def begin(self, configuration: Configuration, folds: int | None, seconds: float | None) -> None:
+        """Begin a trial; see `include.automl.worker.Validate`."""
+        self._trial = Trial(self._bench, configuration, self._threads, self._loaded, folds, seconds)
+
+    def score(self) -> tuple[FoldDone, FoldFiles]:
+        """Fit and score the next fold of the trial."""
         from threadpoolctl import threadpool_limits
 
-        fit, held = self._bench.folds[fold]
         with threadpool_limits(limits=self._threads):
-            found = self._bench.score(configuration, fold, self._threads)
-        refit = self._loaded + len(self._bench.prepared.train) / len(fit) * (found.plan_seconds + found.fit_seconds)
-        return ScoredFold(found.score, held, found.outputs, found.fit_seconds, refit, len(self._bench.folds))
+            return self._trial.next()
 
-    def refit(self, configuration: Configuration) -> bytes:
-        """Return the pipeline fitted on all training rows, as `save_estimator` writes it."""
+    def refit(self, configuration: Configuration, seconds: float | None) -> RefitFiles:
+        """Fit a configuration on all training rows."""
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(limits=self._threads), tempfile.TemporaryDirectory(prefix="factory-ray-") as folder:
-            file = Path(folder, "estimator")
-            save_estimator(file, self._bench.refit(configuration, self._threads))
-            return file.read_bytes()
+        with threadpool_limits(limits=self._threads):
+            return refit(self._bench, configuration, self._threads, seconds)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -1,120 +1,40 @@
-"""The search: trials in parallel processes against a wall-clock budget that is kept, then a refit of the winner."""
+"""The search: trials in parallel processes against a wall-clock budget that is kept, then the final model."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-import numpy as np
-
-from include.automl.bench import Configuration, Objective
-from include.automl.families import find_family
-from include.automl.folds import Array
-from include.automl.pool import MakePool, Pool, warm_up
+from include.automl.conclusion import Conclusion, reserve
+from include.automl.pool import Pool, warm_up
+from include.automl.portfolio import portfolio
+from include.automl.result import Plan, SearchError, SearchResult
 from include.automl.trials import Record, State, Trials
-from include.automl.worker import Failed, Refit, Refitted, Setup, Validate, oof_file
-from include.specs import FactoryError
-from include.store.packages import ESTIMATOR
+from include.automl.worker import Failed, Setup, Validate
 
-if TYPE_CHECKING:
-    from include.specs import ModelSpec
+__all__ = ["Plan", "SearchError", "SearchResult", "forget", "search", "take_part"]
 
 log = logging.getLogger(__name__)
-OVERRUN = 0.1
-"""Share of the budget by which the refit of the winner may exceed it, before a quicker configuration is refitted."""
-_HEAD_ROOM = 1.25
-"""How much longer than reckoned a refit may take."""
-_START = 0.3
-"""Seconds to start a worker and to save the fitted pipeline."""
-
-
+TRIAL_SHARE = 0.25
+"""Share of the budget that one trial may take, where its family can stop earlier."""
+SHORTEST_FIT = 0.3
+"""Seconds that a fit is given at least."""
 _LOOK_SECONDS = 1.0
 """How often a search that is late looks whether another place has found something."""
 
 
-class SearchError(FactoryError):
-    """No family could be fitted."""
-
-
-@dataclass(frozen=True)
-class OutOfFold:
-    """Predictions for training rows by models that had not seen them.
-
-    Attributes:
-        rows: positions of the rows; with ordered rows the oldest ones have none.
-        folds: fold of each row.
-        outputs: probability of the positive class, (rows, classes), or values.
-    """
-
-    rows: Array
-    folds: Array
-    outputs: Array
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        winner: the trial that was chosen.
-        file: the winner's feature plan and model, fitted on all training rows; an sklearn Pipeline saved by skops in
-            the plan's scratch folder.
-        oof: the winner's out-of-fold predictions.
-        records: every trial, by number.
-        seconds: wall-clock seconds of the search, of a killed one before it too.
-    """
-
-    winner: Record
-    file: Path
-    oof: OutOfFold
-    records: list[Record]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a search is to do.
-
-    Attributes:
-        data: folder of the prepared rows.
-        spec: the model's spec.
-        objective: what is optimised.
-        budget: seconds, the refit included.
-        storage: path of Optuna's journal file, or a SQLAlchemy URI.
-        scratch: folder that outlives a killed search, for out-of-fold predictions and the fitted pipeline.
-        name: the same name, storage and scratch go on with a search that was killed.
-        first: configurations to try first; the families' defaults when empty.
-        max_trials: stop after this many; the spec's when None.
-        place: which of several search steps this is, from 1; None for the one that does all, or that comes last.
-        neighbours: search steps that share the cores of this machine.
-        make_pool: makes the workers.
-    """
-
-    data: Path
-    spec: ModelSpec
-    objective: Objective
-    budget: float
-    storage: str
-    scratch: Path
-    name: str
-    first: Sequence[Configuration] = ()
-    max_trials: int | None = None
-    place: int | None = None
-    neighbours: int = 1
-    make_pool: MakePool = Pool
-
-
 def search(plan: Plan, on_trial: Callable[[Record], None] | None = None) -> SearchResult:
-    """Search for the best configuration and refit it on all training rows.
+    """Search for the best configurations, and make one model of them.
 
-    The defaults of every family come first, then a multivariate TPE. Trials that are running at the deadline are ended.
-    The budget is exceeded only where no trial has scored a fold by then (the first one to do so ends the search), or by
-    up to a tenth where the refit takes longer than reckoned.
+    The families' portfolio comes first, then a multivariate TPE. Trials that are running at the deadline are ended.
+    The final model is an ensemble that is chosen on out-of-fold predictions. Where the folds hold every row its members
+    answer by the models of their folds; otherwise (time) they are fitted again on all rows. The budget is exceeded only
+    where no trial has scored a fold by then (the first one to do so ends the search), or by up to a tenth where the
+    final model takes longer than reckoned.
 
     Args:
         plan: what to do.
@@ -149,13 +69,13 @@ class _Search:
     def __init__(self, plan: Plan, on_trial: Callable[[Record], None]) -> None:
         self.began = time.monotonic()
         if plan.make_pool is Pool:
-            warm_up()  # imports in the background what workers need, while this process imports what it needs
+            warm_up(plan.spec.search.families)  # in the background, while this process imports what it needs itself
         import joblib
 
         self.plan, self.on_trial = plan, on_trial
         wanted, task = plan.spec.search, plan.spec.problem.type
         self.cores = joblib.cpu_count()
-        setup = Setup(
+        self.setup = Setup(
             data=plan.data,
             features=plan.spec.features,
             objective=plan.objective,
@@ -164,15 +84,16 @@ class _Search:
             threads=max(1, self.cores // (wanted.parallel * plan.neighbours)),
             scratch=plan.scratch,
         )
-        self.pool = plan.make_pool(setup)
-        families = dict.fromkeys([*wanted.families, *(configuration.family for configuration in plan.first)])
-        self.trials = Trials(plan.storage, plan.name, task, list(families), plan.objective, wanted.seed, plan.place)
-        first = plan.first or [Configuration(name, find_family(name).defaults(task)) for name in families]
+        self.pool = plan.make_pool(self.setup)
+        families = list(dict.fromkeys([*wanted.families, *(one.family for one in plan.first)]))
+        self.trials = Trials(plan.storage, plan.name, task, families, plan.objective, wanted.seed, plan.place)
+        first = plan.first or portfolio(wanted.families, task)
         self.trials.begin(first)
         self.earlier = self.trials.spent + self.began - time.monotonic() if self.trials.shared else self.trials.spent
-        self.best = next(iter(self.trials.best()), None)
-        self.least = len(first)
-        self.most = plan.max_trials or max(wanted.max_trials, self.least)
+        self.best = self.trials.best()
+        self.least = len(families)
+        self.most = plan.max_trials or max(wanted.max_trials, len(families))
+        self.bagged, self.folds = True, 1
 
     @property
     def spent(self) -> float:
@@ -180,9 +101,9 @@ class _Search:
 
     @property
     def left(self) -> float:
-        """Seconds of the budget that trials may still use: what the refit of the best one needs is set aside."""
-        reserve = _set_aside(self.best) if self.best else 0.0
-        return self.plan.budget - self.spent - reserve
+        """Seconds of the budget that trials may still use: what the final model needs is set aside."""
+        kept = reserve(self.plan, self.best, self.bagged) if self.best else 0.0
+        return self.plan.budget - self.spent - kept
 
     def explore(self) -> None:
         """Run trials until the budget is used up, or there have been enough."""
@@ -207,13 +128,18 @@ class _Search:
             if isinstance(asked, Record):
                 self.on_trial(asked)
             else:
-                self.pool.submit(Validate(*asked))
+                self.pool.submit(Validate(*asked, seconds=None if late else self._allowance))
+
+    @property
+    def _allowance(self) -> float:
+        """Seconds that a fit may take."""
+        return max(SHORTEST_FIT, min(TRIAL_SHARE * self.plan.budget, self.left) / self.folds)
 
     def _nothing_yet(self) -> bool:
         """Tell whether no trial is done, at any place."""
-        if self.best is None and self.plan.place is not None:
-            self.best = next(iter(self.trials.best()), None)
-        return self.best is None
+        if not self.best and self.plan.place is not None:
+            self.best = self.trials.best()
+        return not self.best
 
     def _settle(self) -> bool:
         """Take a trial for done that has scored a fold, when none has scored all of them in time."""
@@ -231,7 +157,10 @@ class _Search:
             log.warning("trial %d (%s) failed: %s", work.number, work.configuration.family, report.reason)
             self._end(work.number, "failed", report.reason)
             return
-        prune = self.trials.report(work.number, report.score, report.fit_seconds, report.refit_seconds)
+        prune = self.trials.report(
+            work.number, report.score, report.fit_seconds, report.refit_seconds, report.folds, report.settled
+        )
+        self.bagged, self.folds = report.covers, report.folds
         self.trials.spend(self.spent)
         if report.last:
             worker.work = None
@@ -244,7 +173,7 @@ class _Search:
     def _end(self, number: int, state: State, reason: str = "") -> None:
         self.on_trial(self.trials.end(number, state, reason))
         if state == "done":
-            self.best = self.trials.best()[0]
+            self.best = self.trials.best()
 
     def _cancel(self, reason: str) -> None:
         self.pool.cancel()
@@ -253,70 +182,12 @@ class _Search:
         self.trials.spend(self.spent)
 
     def conclude(self) -> SearchResult:
-        """Refit the best configuration that can be refitted in time."""
-        best = self.trials.best()
-        if not best:
-            raise SearchError(_why_nothing(self.trials.records()))
-        quickest = min(best, key=lambda record: record.fit_seconds / len(record.scores))
-        reason, file = "", self.plan.scratch / ESTIMATOR
-        for record in {record.number: record for record in (best[0], quickest, *best)}.values():
-            in_time = max(self.plan.budget * (1 + OVERRUN) - self.spent, _set_aside(record))
-            limit = None if record is quickest else in_time
-            report = self._work(Refit(record.configuration, self.cores, file), limit)
-            if isinstance(report, Refitted):
-                oof = self._oof(record)
-                self.trials.spend(self.spent)
-                return SearchResult(record, file, oof, self.trials.records(), self.spent)
-            reason = report.reason
-            log.warning("refit of trial %d failed: %s", record.number, reason)
-        raise SearchError(f"no configuration could be fitted on all rows; the last reason: {reason}")
-
-    def _work(self, work: Refit, limit: float | None) -> Refitted | Failed:
-        self.pool.submit(work)
-        found = self.pool.reports(limit)
-        if not found:
-            self.pool.cancel()
-            return Failed("it took too long for the budget")
-        worker, report = found[0]
-        worker.work = None
-        return cast("Refitted | Failed", report)
-
-    def _oof(self, record: Record) -> OutOfFold:
-        """Return the predictions that the trial left; where its scratch folder is gone, validate it again."""
-        files = [oof_file(self.plan.scratch, record.number, fold) for fold in range(len(record.scores))]
-        if not all(file.exists() for file in files):
-            self._validate_again(record)
-        parts = []
-        for file in files:
-            with np.load(file) as kept:
-                parts.append((kept["rows"], kept["outputs"]))
-        rows, outputs = ([part[side] for part in parts] for side in (0, 1))
-        folds = np.repeat(np.arange(len(parts)), [len(part) for part in rows])
-        return OutOfFold(np.concatenate(rows), folds, np.concatenate(outputs))
-
-    def _validate_again(self, record: Record) -> None:
-        self.pool.submit(Validate(record.number, record.configuration, folds=len(record.scores)))
-        while self.pool.busy:
-            for worker, report in self.pool.reports(None):
-                if isinstance(report, Failed):
-                    raise SearchError(f"the winner could not be validated again: {report.reason}")
-                if report.last:
-                    worker.work = None
-                else:
-                    self.pool.answer(worker, go_on=True)
+        """Make the final model."""
+        result = Conclusion(self.plan, self.setup, self.pool, self.trials, self.cores, lambda: self.spent).draw()
+        self.trials.spend(self.spent)
+        return result
 
 
 def forget(scratch: Path) -> None:
     """Remove what a search keeps only for being killed."""
     shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _set_aside(record: Record) -> float:
-    """Return the seconds to set aside for a refit of ``record``."""
-    return _START + _HEAD_ROOM * record.refit_seconds
-
-
-def _why_nothing(records: Sequence[Record]) -> str:
-    reasons = {record.configuration.family: record.reason for record in records if record.reason}
-    shown = "; ".join(f"{family}: {reason}" for family, reason in reasons.items())
-    return f"no algorithm family could be fitted ({shown}); look at the data's columns and the target"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from include.automl.bench import Configuration, Objective
-from include.automl.families import Family, find_family
+from include.automl.families import Family, Params, find_family
 from include.automl.storage import StorageError, exclusive, may_be_shared, open_storage
 from include.specs.training import Task
 
@@ -39,6 +39,8 @@ class Record:
         ended: likewise.
         reason: why it failed.
         place: which of several search steps tried it, from 1; None where one step does all.
+        settled: its parameters for a fit on all rows, with what the folds found (the number of rounds, say).
+        folds: folds that there are; a trial that was ended early has fewer scores.
     """
 
     number: int
@@ -51,6 +53,8 @@ class Record:
     ended: float = 0.0
     reason: str = ""
     place: int | None = None
+    settled: Params = field(default_factory=dict)
+    folds: int = 0
 
     @property
     def mean(self) -> float | None:
@@ -75,6 +79,8 @@ class Running:
     scores: list[float] = field(default_factory=list)
     fit_seconds: float = 0.0
     refit_seconds: float = 0.0
+    settled: Params = field(default_factory=dict)
+    folds: int = 0
 
 
 class Trials:
@@ -164,8 +170,11 @@ class Trials:
                 self._study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
                 if not frozen.user_attrs.get("again") and "family" in frozen.params:
                     self._study.enqueue_trial(frozen.params, user_attrs={"again": True})
+            seen: set[str] = set()
             for configuration in first:
-                self._study.enqueue_trial(_flat(configuration), skip_if_exists=True)
+                whole = configuration.family not in seen
+                seen.add(configuration.family)
+                self._study.enqueue_trial(_flat(configuration), user_attrs={"whole": whole}, skip_if_exists=True)
 
     def ask(self, most: int) -> tuple[int, Configuration] | Record | None:
         """Return the number and the configuration of the next trial; its record where it fails at once.
@@ -199,14 +208,26 @@ class Trials:
             for trial in self._study.get_trials(deepcopy=False)
         )
 
-    def report(self, number: int, score: float, fit_seconds: float, refit_seconds: float) -> bool:
-        """Keep the score of a trial's next fold; return whether the trial should be pruned."""
+    def report(
+        self,
+        number: int,
+        score: float,
+        fit_seconds: float,
+        refit_seconds: float,
+        folds: int = 0,
+        settled: Params | None = None,
+    ) -> bool:
+        """Keep what a trial's next fold gave; return whether the trial should be pruned.
+
+        The first configuration of each family never is: a weak model of another kind may help an ensemble most.
+        """
         running = self._running[number]
+        running.folds, running.settled = folds, settled or {}
         running.scores.append(score)
         running.fit_seconds += fit_seconds
         running.refit_seconds = max(running.refit_seconds, refit_seconds)
         running.trial.report(self._sign * sum(running.scores) / len(running.scores), len(running.scores))
-        return bool(running.trial.should_prune())
+        return not running.trial.user_attrs.get("whole") and bool(running.trial.should_prune())
 
     def end(self, number: int, state: State, reason: str = "") -> Record:
         """End a trial and return its record."""
@@ -224,6 +245,8 @@ class Trials:
             ended=time.time(),
             reason=reason,
             place=self._place,
+            settled=running.settled,
+            folds=running.folds,
         )
         running.trial.set_user_attr("record", asdict(record))
         states = {"done": optuna.trial.TrialState.COMPLETE, "pruned": optuna.trial.TrialState.PRUNED}

@@ -8,16 +8,16 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from include.automl.bench import Bench, Configuration, Objective
+from include.automl.ensemble.assemble import Part, assemble
+from include.automl.ensemble.calibration import Calibration
+from include.automl.trial import Trial, refit
 from include.specs.training import Features
-from include.store.packages import save_estimator
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Setup:
         data: folder of the prepared rows.
         features: the spec's features.
         objective: what is optimised.
-        folds: most folds of the cross-validation.
+        folds: most folds of the cross-validation; as many as suit the rows when None.
         seed: of every random choice.
         threads: most threads of a trial.
         scratch: folder for out-of-fold predictions, shared by the workers.
@@ -37,7 +37,7 @@ class Setup:
     data: Path
     features: Features
     objective: Objective
-    folds: int
+    folds: int | None
     seed: int
     threads: int
     scratch: Path
@@ -45,39 +45,45 @@ class Setup:
 
 @dataclass(frozen=True)
 class Validate:
-    """Work: cross-validate a configuration, on the first ``folds`` folds when not on all."""
+    """Work: cross-validate a configuration, on the first ``folds`` folds when not on all.
+
+    A fit that can stop does so after ``seconds``.
+    """
 
     number: int
     configuration: Configuration
     folds: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Refit:
-    """Work: fit a configuration on all training rows, with ``threads`` threads, and save the pipeline to ``file``."""
+    """Work: fit a trial's configuration on all training rows, with ``threads`` threads, for ``seconds`` at most."""
 
+    number: int
     configuration: Configuration
     threads: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Assemble:
+    """Work: make one model of the fitted ``parts`` and save it to ``file``, ready to serve."""
+
+    parts: tuple[Part, ...]
+    classes: int | None
+    calibration: Calibration
     file: Path
 
 
 @dataclass(frozen=True)
-class FoldDone:
-    """Report: a fold was scored, and its predictions are kept.
-
-    Unless it is the last one, the worker waits for an answer: True to go on, False to leave it.
-    """
-
-    score: float
-    fit_seconds: float
-    refit_seconds: float
-    """What a new worker would take to load the rows and fit on all of them, reckoned from this fold."""
-    last: bool
+class Refitted:
+    """Report: the model and its feature plan are kept."""
 
 
 @dataclass(frozen=True)
-class Refitted:
-    """Report: the pipeline is saved."""
+class Assembled:
+    """Report: the file is written."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,9 @@ class Failed:
     """Report: the work failed; the worker goes on."""
 
     reason: str
+
+
+Work = Validate | Refit | Assemble
 
 
 def serve(connection: Connection, setup: Setup) -> None:
@@ -99,6 +108,10 @@ def serve(connection: Connection, setup: Setup) -> None:
     loaded = 0.0
     while (work := connection.recv()) is not None:
         try:
+            if isinstance(work, Assemble):
+                assemble(work.parts, setup.scratch, work.classes, work.calibration, work.file)
+                connection.send(Assembled())
+                continue
             if bench is None:
                 prepared = Prepared.load(setup.data)
                 bench = Bench(prepared, setup.features, setup.objective, setup.folds, setup.seed)
@@ -114,35 +127,22 @@ def _do(work: Validate | Refit, bench: Bench, setup: Setup, loaded: float, conne
     threads = work.threads if isinstance(work, Refit) else setup.threads
     with threadpool_limits(limits=threads):
         if isinstance(work, Refit):
-            save_estimator(work.file, bench.refit(work.configuration, threads))
+            fitted = refit(bench, work.configuration, work.threads, work.seconds)
+            fitted.keep(setup.scratch, work.number, work.configuration.family)
             connection.send(Refitted())
         else:
             _validate(work, bench, setup, loaded, connection)
 
 
 def _validate(work: Validate, bench: Bench, setup: Setup, loaded: float, connection: Connection) -> None:
-    folds = bench.folds[: work.folds]
-    for number, (fit, held) in enumerate(folds):
-        scored = bench.score(work.configuration, number, setup.threads)
-        keep(oof_file(setup.scratch, work.number, number), rows=held, outputs=scored.outputs)
-        refit = loaded + len(bench.prepared.train) / len(fit) * (scored.plan_seconds + scored.fit_seconds)
-        last = number == len(folds) - 1
-        connection.send(FoldDone(scored.score, scored.fit_seconds, refit, last))
-        if last or not connection.recv():
+    """Report each fold; of all but the last one wait for an answer: True to go on, False to leave the trial."""
+    trial = Trial(bench, work.configuration, setup.threads, loaded, work.folds, work.seconds)
+    for fold in count():
+        done, files = trial.next()
+        files.keep(setup.scratch, work.number, fold, work.configuration.family)
+        connection.send(done)
+        if done.last or not connection.recv():
             return
-
-
-def oof_file(scratch: Path, number: int, fold: int) -> Path:
-    """Return where a trial's predictions for the held rows of a fold are kept."""
-    return scratch / f"{number}.{fold}.npz"
-
-
-def keep(file: Path, **arrays: Any) -> None:
-    """Write arrays to ``file``, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}.tmp.npz")
-    np.savez(temporary, **arrays)
-    temporary.replace(file)
 
 
 def _die_with_parent() -> None:

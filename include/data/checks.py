@@ -17,6 +17,8 @@ from include.specs.data import SqlSource
 from include.specs.params import TrainingParams
 
 _MANY_CLASSES = 100
+_USUAL_FOLDS = 5
+"""Folds of a search that is not told how many."""
 _WORDS = {True: ("yes", "y", "true", "on"), False: ("no", "n", "false", "off")}
 
 
@@ -191,10 +193,10 @@ def _row_warnings(spec: ModelSpec, frame: pd.DataFrame) -> Iterator[Problem]:
         yield Problem(where(spec, "problem.target"), message, "they are set aside")
     known = frame[target].dropna()
     if spec.problem.type != "regression" and known.nunique() > 1:
-        counts = known.value_counts()
-        rare = [value for value, count in counts.items() if count < 2 * spec.search.folds]
+        counts, folds = known.value_counts(), spec.search.folds or _USUAL_FOLDS
+        rare = [value for value, count in counts.items() if count < 2 * folds]
         for value in rare[:5]:
-            message = f"class {_shown(value)} has {counts[value]} rows, few for {spec.search.folds} folds"
+            message = f"class {_shown(value)} has {counts[value]} rows, few for {folds} folds"
             yield Problem(where(spec, "problem.target"), message, "gather more of it, or merge classes")
     if spec.data.id in frame and (twice := int(frame[spec.data.id].duplicated().sum())) and spec.data.group is None:
         message = f"{twice} rows repeat a value of '{spec.data.id}'"

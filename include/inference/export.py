@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -68,23 +69,30 @@ def export(runtime: str, model: Any, encoding: Encoding, manifest: Manifest, fol
 
 
 def _onnx(model: Any, encoding: Encoding, manifest: Manifest, folder: Path) -> None:
-    from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import FloatTensorType
-
-    from include.inference.convert_mlp import register_mlp
+    from include.inference.blended import blended_graph, is_blend
     from include.inference.encoder import Encoder
     from include.inference.runtimes.onnx import MODEL_FILE
 
+    width, classifies = Encoder(encoding, manifest.features).outputs, manifest.classes is not None
     _register_boosters()
-    register_mlp()
+    if is_blend(model):
+        graph = blended_graph(model, lambda member, columns: _graph(member, columns, classifies), OPSETS)
+    else:
+        graph = _graph(model, width, classifies)
+    (folder / MODEL_FILE).write_bytes(graph.SerializeToString())
+
+
+def _graph(model: Any, width: int, classifies: bool) -> Any:
+    """Return the ONNX model of an estimator that takes ``width`` columns."""
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+
+    if _module(model) == "catboost":
+        return _catboost_graph(model)
     if getattr(model, "flatten_transform", None) is True:  # of a vote; it concerns `transform` alone
         model = copy.copy(model)
         model.flatten_transform = False
-    width = Encoder(encoding, manifest.features).outputs
-    if _module(model) == "catboost":
-        _catboost_graph(model, folder / MODEL_FILE)
-        return
-    options = {"zipmap": False} if manifest.classes is not None else {}
+    options = {"zipmap": False} if classifies else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = to_onnx(
@@ -93,9 +101,9 @@ def _onnx(model: Any, encoding: Encoding, manifest: Manifest, folder: Path) -> N
             options={id(model): options},
             target_opset=OPSETS,
         )
-    if manifest.classes is not None:
+    if classifies:
         del graph.graph.output[0]  # the label: the server makes it from the probabilities
-    (folder / MODEL_FILE).write_bytes(graph.SerializeToString())
+    return graph
 
 
 def _xgboost(model: Any, encoding: Encoding, manifest: Manifest, folder: Path) -> None:
@@ -163,15 +171,17 @@ def _register_boosters() -> None:
             update_registered_converter(getattr(module, cls), cls, shapes, convert, options=options)
 
 
-def _catboost_graph(model: Any, file: Path) -> None:
-    """Write CatBoost's own ONNX, with the probabilities as a matrix instead of a list of dictionaries."""
+def _catboost_graph(model: Any) -> Any:
+    """Return CatBoost's own ONNX, with the probabilities as a matrix instead of a list of dictionaries."""
     import onnx
 
-    model.save_model(str(file), format="onnx")
-    graph = onnx.load(str(file))
+    with tempfile.TemporaryDirectory(prefix="factory-") as folder:
+        file = Path(folder) / "model.onnx"
+        model.save_model(str(file), format="onnx")
+        graph = onnx.load(str(file))
     nodes, outputs = graph.graph.node, graph.graph.output
     if nodes[-1].op_type == "ZipMap":
         matrix = onnx.helper.make_tensor_value_info(nodes[-1].input[0], onnx.TensorProto.FLOAT, None)
         del nodes[-1], outputs[:]
         outputs.append(matrix)
-        onnx.save(graph, str(file))
+    return graph

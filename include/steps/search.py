@@ -29,6 +29,8 @@ from include.store.packages import ESTIMATOR, Manifest, load_package, save_manif
 _STATUS: dict[str, Status] = {"done": "FINISHED", "failed": "FAILED"}
 
 
+MOST_CHARACTERS = 6000
+"""Characters of a parameter that MLflow takes."""
 MOST_CHILDREN = 25
 """Trials that become runs in MLflow, the best ones: each takes several requests. The leaderboard has all of them."""
 
@@ -81,7 +83,7 @@ def _manifest(context: StepContext, prepared: Prepared, result: SearchResult, th
         features=prepared.fields,
         classes=prepared.classes,
         threshold=threshold,
-        algorithm=result.winner.configuration.family,
+        algorithm=result.algorithm,
         run=context.run,
         trained_at=datetime.now(UTC),
         feature_service=getattr(data.source, "service", None),
@@ -90,12 +92,11 @@ def _manifest(context: StepContext, prepared: Prepared, result: SearchResult, th
 
 
 def _values(spec: ModelSpec, strategy: str, result: SearchResult, threshold: float, run_id: str) -> dict[str, Any]:
-    winner = result.winner
     return {
-        "algorithm": winner.configuration.family,
-        "parameters": json.dumps(winner.configuration.params, sort_keys=True),
+        "algorithm": result.algorithm,
+        "parameters": json.dumps(result.parameters, sort_keys=True),
         "metric": spec.metric,
-        "cv": {"mean": winner.mean, "std": winner.std, "folds": list(winner.scores)},
+        "cv": {"mean": result.mean, "std": result.std, "folds": list(result.scores)},
         "threshold": threshold,
         "trials": len(result.records),
         "seconds": round(result.seconds, 2),
@@ -129,11 +130,11 @@ def _log(
     name = spec.metric
     params = {
         "algorithm": values["algorithm"],
-        "parameters": result.winner.configuration.params,
+        "parameters": values["parameters"][:MOST_CHARACTERS],
         "strategy": values["strategy"],
         "metric": name,
         "budget_seconds": plan.budget,
-        "folds": spec.search.folds,
+        "folds": len(result.scores),
         "seed": spec.search.seed,
         "snapshot": snapshot["digest"],
     }

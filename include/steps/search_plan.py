@@ -11,6 +11,7 @@ from pathlib import Path
 
 from include.automl.bench import Configuration
 from include.automl.pool import MakePool, Pool
+from include.automl.result import ENSEMBLE, configurations
 from include.automl.search import Plan
 from include.automl.trials import Record
 from include.evaluation.metrics import metric
@@ -24,8 +25,8 @@ from include.store.runs import place_of
 
 log = logging.getLogger(__name__)
 WORKER = "search_worker"
-OOF = "oof"
-"""Folder of a worker's artifacts that holds the out-of-fold predictions of its best trial."""
+TRIALS = "trials"
+"""Folder of a worker's artifacts that holds the predictions and models of its best trials."""
 
 
 def plan_of(context: StepContext, place: int | None = None) -> tuple[str, Plan, str]:
@@ -72,11 +73,14 @@ def _usual(context: StepContext) -> str:
 
 
 def _champions(context: StepContext) -> tuple[Configuration, ...]:
-    """Return the champion's configuration; nothing when there is no champion, or none that names its configuration."""
+    """Return the champion's configurations; none when there is no champion, or none that names its own."""
     champion = Registry(context.platform).get(context.spec.name, "champion")
-    if champion is None or (family := champion.tags.get("factory.algorithm")) not in FAMILIES:
-        return ()  # there is none, or it was trained elsewhere
-    return (Configuration(family, json.loads(champion.tags.get("factory.parameters", "{}"))),)
+    if champion is None:
+        return ()
+    algorithm, parameters = champion.tags.get("factory.algorithm", ""), champion.tags.get("factory.parameters", "{}")
+    if algorithm not in (*FAMILIES, ENSEMBLE):
+        return ()  # it was trained elsewhere
+    return configurations(algorithm, json.loads(parameters))
 
 
 def _pool(platform: Platform) -> MakePool:
@@ -89,14 +93,14 @@ def _pool(platform: Platform) -> MakePool:
 
 
 def gather(context: StepContext, scratch: Path) -> None:
-    """Put what the workers of this run predicted out of fold where the search looks for it."""
+    """Put what the workers of this run predicted and fitted where the search looks for it."""
     for place in range(1, (context.spec.search.workers or 0) + 1):
         task = place_of(WORKER, place)
         found = context.folder.find(task)
-        if found is None or not any(name.startswith(f"{OOF}/") for name in found.artifacts):
+        if found is None or not any(name.startswith(f"{TRIALS}/") for name in found.artifacts):
             continue  # it was lost, or tried nothing to the end
         scratch.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(context.path(task, OOF), scratch, dirs_exist_ok=True)
+        shutil.copytree(context.path(task, TRIALS), scratch, dirs_exist_ok=True)
 
 
 def say(record: Record) -> None:

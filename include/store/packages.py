@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST, ESTIMATOR = "factory.json", "model.skops"
-TRUSTED = ("include.features.", "include.automl.", "sklearn.", "xgboost.", "numpy.dtype")
+TRUSTED = (
+    "include.features.",
+    "include.inference.",
+    "include.automl.",
+    "sklearn.",
+    "xgboost.",
+    "lightgbm.",
+    "catboost.",
+    "numpy.dtype",
+)
 """Modules whose types a package may hold beside those that skops itself trusts; all else is refused before loading."""
 
 

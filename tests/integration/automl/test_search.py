@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 from sklearn.datasets import load_breast_cancer
@@ -62,9 +61,8 @@ def test_it_finds_refits_and_keeps_what_is_needed_to_judge(planned: Callable[...
     plan, seen = planned(), []
     result = search(plan, seen.append)
     assert len(result.records) == 8 == len(seen)
-    assert [record.configuration.family for record in result.records[:3]] == ["linear", "xgboost", "random_forest"]
-    done = [record for record in result.records if record.state == "done"]
-    assert result.winner.mean == max(record.mean for record in done)
+    assert [record.configuration.family for record in result.records[:3]] == list(plan.spec.search.families[:3])
+    assert sum(member.weight for member in result.members) == pytest.approx(1) and result.bagged
     prepared = Prepared.load(plan.data)
     assert sorted(result.oof.rows) == list(range(len(prepared.train)))
     folds = [
@@ -72,15 +70,16 @@ def test_it_finds_refits_and_keeps_what_is_needed_to_judge(planned: Callable[...
         for fold in range(3)
         for held in [result.oof.rows[result.oof.folds == fold]]
     ]
-    assert folds == pytest.approx(list(result.winner.scores))
+    assert folds == pytest.approx(list(result.scores))
     pipeline = skops.io.load(result.file, trusted=skops.io.get_untrusted_types(file=result.file))
     assert score("roc_auc", prepared.test_target, outputs_of(pipeline, prepared.test)) > 0.9
 
     forget(plan.scratch)  # as in a pod that starts elsewhere: the trials are in the storage, their predictions are not
     again = search(plan)
     assert [record.number for record in again.records] == [record.number for record in result.records]
-    assert again.winner.number == result.winner.number
-    np.testing.assert_allclose(again.oof.outputs, result.oof.outputs, atol=1e-6)
+    done = [record for record in result.records if record.state == "done"]
+    assert again.winner.mean == max(record.mean for record in done), "the best one is validated again"
+    assert len(again.oof.rows) == len(prepared.train) and again.file.is_file()
 
 
 def test_trials_that_run_at_the_deadline_are_ended(planned: Callable[..., Plan]) -> None:

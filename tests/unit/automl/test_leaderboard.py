@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from include.automl.bench import Configuration
+from include.automl.ensemble.calibration import Calibration
 from include.automl.leaderboard import ranked, write_leaderboard, write_plots
-from include.automl.search import OutOfFold, SearchResult
+from include.automl.result import Member, OutOfFold, SearchResult
 from include.automl.trials import Record
 
 RECORDS = [
@@ -34,7 +35,9 @@ def test_a_pruned_trial_never_ranks_before_one_that_is_done(greater_is_better: b
 
 def test_it_is_written_for_people_and_programs(tmp_path: Path) -> None:
     oof = OutOfFold(np.arange(2), np.zeros(2), np.zeros(2))
-    result = SearchResult(RECORDS[1], tmp_path / "model.skops", oof, RECORDS, 3.5)
+    result = SearchResult(
+        (Member(RECORDS[1], 1.0),), True, Calibration(), RECORDS[1].scores, tmp_path / "model.skops", oof, RECORDS, 3.5
+    )
     write_leaderboard(tmp_path, result, "churn <b>", "roc_auc", True)
     lines = json.loads((tmp_path / "leaderboard.json").read_text())
     assert [(line["trial"], line["rank"], line["chosen"]) for line in lines] == [

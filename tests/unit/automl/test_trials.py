@@ -13,7 +13,7 @@ from include.automl.storage import StorageError
 from include.automl.trials import Record, Trials
 from include.evaluation.metrics import metric
 
-FIRST = (Configuration("linear", {"strength": 1.0}), Configuration("linear", {"strength": 10.0}))
+FIRST = tuple(Configuration("linear", {"strength": strength, "mix": 0.0}) for strength in (1.0, 10.0))
 
 
 @pytest.fixture(params=["journal", "sql"])

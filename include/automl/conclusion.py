@@ -1,0 +1,284 @@
+"""The end of a search: which trials the final model is made of, and the model itself, before the budget is used up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from include.automl.ensemble.assemble import Part, model_file, oof_file
+from include.automl.ensemble.calibration import Calibration, calibrate
+from include.automl.ensemble.greedy import select
+from include.automl.folds import Array
+from include.automl.pool import Pool, WorkerPool
+from include.automl.result import Member, OutOfFold, Plan, SearchError, SearchResult
+from include.automl.trials import Record, Trials
+from include.automl.worker import Assemble, Assembled, Failed, Refit, Refitted, Setup, Validate
+from include.features.prepared import Prepared
+from include.store.packages import ESTIMATOR
+
+log = logging.getLogger(__name__)
+OVERRUN = 0.1
+"""Share of the budget by which the final model may exceed it, before a quicker one is taken."""
+MOST = 25
+"""Trials that are candidates for the ensemble."""
+MOST_REFITTED = 3
+"""Trials of an ensemble whose members are fitted again on all rows, which takes time."""
+SELECTION_SHARE = 0.03
+"""Share of the budget that choosing the ensemble may take."""
+_HEAD_ROOM = 1.25
+"""How much longer than reckoned a refit may take."""
+_START = 0.3
+"""Seconds to start a worker and to save a fitted model."""
+_RANKS = ("roc_auc", "average_precision", "roc_auc_ovr")
+"""Metrics of ranks, which a calibration must not make ties for."""
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """Makes the final model of a search.
+
+    Attributes:
+        plan: of the search.
+        setup: of its workers.
+        pool: its workers, all idle.
+        trials: what it tried.
+        cores: of this machine.
+        spent: returns the seconds of the budget that are used up.
+    """
+
+    plan: Plan
+    setup: Setup
+    pool: WorkerPool
+    trials: Trials
+    cores: int
+    spent: Callable[[], float]
+
+    def draw(self) -> SearchResult:
+        """Return the final model.
+
+        Raises:
+            SearchError: nothing could be fitted.
+        """
+        best = self.trials.best()
+        if not best:
+            raise SearchError(_why_nothing(self.trials.records()))
+        prepared = Prepared.load(self.plan.data)
+        candidates = self._candidates(best)
+        outputs = {record.number: self._predictions(record, len(prepared.train)) for record in candidates}
+        weights = self._weights(outputs, prepared)
+        members = [Member(record, weights[record.number]) for record in candidates if record.number in weights]
+        bagged = all(self._has_models(member.record) for member in members)
+        if not bagged:
+            members = self._refitted(members, best)
+        members.sort(key=lambda member: -member.weight)
+        blend = _mean(members, outputs, self, len(prepared.train))
+        calibration = self._calibration(blend, prepared)
+        file = self.plan.scratch / ESTIMATOR
+        self._assemble(members, bagged, prepared, calibration, file)
+        outputs_of_blend = _applied(calibration, blend.outputs)
+        oof = OutOfFold(blend.rows, blend.folds, outputs_of_blend)
+        scores = _scores(self.plan, oof, prepared.train_target)
+        return SearchResult(tuple(members), bagged, calibration, scores, file, oof, self.trials.records(), self.spent())
+
+    # Which trials
+
+    def _candidates(self, best: Sequence[Record]) -> list[Record]:
+        """Return the best trials, those first that are the best of their family; all have predictions on all folds."""
+        whole = [record for record in best if len(record.scores) == len(best[0].scores)] or [best[0]]
+        if not self._has_predictions(whole[0]):
+            self._validate_again(whole[0])
+        whole = [record for record in whole if self._has_predictions(record)]
+        if not self.plan.spec.search.ensemble:
+            return whole[:1]
+        firsts = {record.configuration.family: record for record in reversed(whole)}
+        chosen = {record.number: record for record in (whole[0], *firsts.values(), *whole)}
+        return list(chosen.values())[:MOST]
+
+    def _weights(self, outputs: dict[int, OutOfFold], prepared: Prepared) -> dict[int, float]:
+        first = next(iter(outputs.values()))
+        if len(outputs) == 1:
+            return dict.fromkeys(outputs, 1.0)
+        seconds = max(0.3, SELECTION_SHARE * self.plan.budget)
+        target = prepared.train_target[first.rows]
+        candidates = {number: one.outputs for number, one in outputs.items()}
+        return select(candidates, target, self.plan.objective, seconds, self.plan.spec.search.seed).weights
+
+    # What they predicted
+
+    def _files(self, record: Record) -> list[Path]:
+        return [oof_file(self.plan.scratch, record.number, fold) for fold in range(len(record.scores))]
+
+    def _has_predictions(self, record: Record) -> bool:
+        return all(file.exists() for file in self._files(record))
+
+    def _has_models(self, record: Record) -> bool:
+        folds = range(len(record.scores))
+        return len(folds) == record.folds and all(
+            model_file(self.plan.scratch, record.number, fold).exists() for fold in folds
+        )
+
+    def _predictions(self, record: Record, rows: int) -> OutOfFold:
+        """Return what a trial predicted out of fold; of a row that several folds held, the mean."""
+        parts = []
+        for file in self._files(record):
+            with np.load(file) as kept:
+                parts.append((kept["rows"], kept["outputs"]))
+        counts, folds = np.zeros(rows), np.full(rows, -1)
+        totals = np.zeros((rows, *parts[0][1].shape[1:]))
+        for fold, (held, found) in reversed(list(enumerate(parts))):
+            totals[held] += found
+            counts[held] += 1
+            folds[held] = fold
+        known = np.flatnonzero(counts)
+        shape = (-1,) + (1,) * (totals.ndim - 1)
+        return OutOfFold(known, folds[known], totals[known] / counts[known].reshape(shape))
+
+    def _validate_again(self, record: Record) -> None:
+        """Make the predictions again of a trial whose scratch folder is gone."""
+        self.pool.submit(Validate(record.number, record.configuration, folds=len(record.scores)))
+        while self.pool.busy:
+            for worker, report in self.pool.reports(None):
+                if isinstance(report, Failed):
+                    raise SearchError(f"the best trial could not be validated again: {report.reason}")
+                if report.last:
+                    worker.work = None
+                else:
+                    self.pool.answer(worker, go_on=True)
+
+    # The model
+
+    def _refitted(self, members: Sequence[Member], best: Sequence[Record]) -> list[Member]:
+        """Fit the members again on all rows; return those that could be in time, or else the quickest trial.
+
+        Raises:
+            SearchError: not even that one could be fitted.
+        """
+        heaviest = sorted(members, key=lambda member: -member.weight)[:MOST_REFITTED]
+        done, reason = self._refit([member.record for member in heaviest], hurry=True)
+        if not done:
+            quickest = min(best, key=lambda record: record.fit_seconds / len(record.scores))
+            for record in {one.number: one for one in (quickest, *best)}.values():
+                done, reason = self._refit([record], hurry=record is not quickest)
+                if done:
+                    heaviest = [Member(record, 1.0)]
+                    break
+            else:
+                raise SearchError(f"no configuration could be fitted on all rows; the last reason: {reason}")
+        kept = [member for member in heaviest if member.record.number in done]
+        total = sum(member.weight for member in kept)
+        return [Member(member.record, member.weight / total) for member in kept]
+
+    def _refit(self, records: Sequence[Record], hurry: bool) -> tuple[set[int], str]:
+        """Fit configurations on all rows, at the same time; return which ones came to an end, and a reason if none."""
+        reason = "it took too long for the budget"
+        done: set[int] = set()
+        together = min(len(records), self.plan.spec.search.parallel)
+        threads = max(1, self.cores // together)
+        waiting = list(records)
+        while waiting or self.pool.busy:
+            while waiting and self.pool.busy < together:
+                record = waiting.pop(0)
+                configuration = type(record.configuration)(
+                    record.configuration.family, record.settled or record.configuration.params
+                )
+                self.pool.submit(Refit(record.number, configuration, threads))
+            reckoned = max(_set_aside(record) for record in records)
+            left = max(self.plan.budget * (1 + OVERRUN / 2) - self.spent(), reckoned) if hurry else None
+            found = self.pool.reports(left)
+            if not found:
+                self.pool.cancel()
+                break
+            for worker, report in found:
+                number, worker.work = worker.work.number, None
+                if isinstance(report, Refitted):
+                    done.add(number)
+                else:
+                    reason = report.reason
+                    log.warning("refit of trial %d failed: %s", number, reason)
+        return done, reason
+
+    def _calibration(self, blend: OutOfFold, prepared: Prepared) -> Calibration:
+        if prepared.classes is None:
+            return Calibration()
+        probabilities, target = _wide(blend.outputs), prepared.train_target[blend.rows]
+        return calibrate(probabilities, target, blend.folds, may_tie=self.plan.objective.name not in _RANKS)
+
+    def _assemble(
+        self, members: Sequence[Member], bagged: bool, prepared: Prepared, calibration: Calibration, file: Path
+    ) -> None:
+        parts: list[Part] = []
+        for member in members:
+            number, family = member.record.number, member.record.configuration.family
+            folds: list[int | None] = list(range(len(member.record.scores))) if bagged else [None]
+            parts += [Part(number, fold, family, member.weight / len(folds)) for fold in folds]
+        classes = len(prepared.classes) if prepared.classes is not None else None
+        pool = self.pool if isinstance(self.pool, Pool) else Pool(self.setup)
+        try:
+            pool.submit(Assemble(tuple(parts), classes, calibration, file))
+            report = pool.reports(None)[0][1]
+        finally:
+            if pool is not self.pool:
+                pool.cancel()
+        if not isinstance(report, Assembled):
+            raise SearchError(f"the final model could not be put together: {report.reason}")
+
+
+def reserve(plan: Plan, best: Sequence[Record], bagged: bool) -> float:
+    """Return the seconds of the budget to set aside for the final model.
+
+    Args:
+        plan: of the search.
+        best: the trials that are done, the best first.
+        bagged: whether it will be made of the models of the folds.
+    """
+    selection = max(0.3, SELECTION_SHARE * plan.budget) if plan.spec.search.ensemble else 0.0
+    if bagged:
+        return _START + selection
+    refitted = sorted((record.refit_seconds for record in best[:MOST_REFITTED]), reverse=True)
+    rounds = sum(refitted) / max(1, min(plan.spec.search.parallel, len(refitted)))
+    return _START + selection + _HEAD_ROOM * max([rounds, *refitted[:1]])
+
+
+def _set_aside(record: Record) -> float:
+    return _START + _HEAD_ROOM * record.refit_seconds
+
+
+def _mean(members: Sequence[Member], outputs: dict[int, OutOfFold], conclusion: Conclusion, rows: int) -> OutOfFold:
+    """Return the weighted mean of the members' out-of-fold predictions."""
+    for member in members:
+        if member.record.number not in outputs:  # the quickest trial, which was no candidate
+            outputs[member.record.number] = conclusion._predictions(member.record, rows)
+    first = outputs[members[0].record.number]
+    total = sum(member.weight * outputs[member.record.number].outputs for member in members)
+    return OutOfFold(first.rows, first.folds, np.asarray(total))
+
+
+def _wide(outputs: Array) -> Array:
+    return np.column_stack([1 - outputs, outputs]) if outputs.ndim == 1 else outputs
+
+
+def _applied(calibration: Calibration, outputs: Array) -> Array:
+    if calibration == Calibration():
+        return outputs
+    probabilities = calibration.apply(_wide(outputs))
+    return probabilities[:, 1] if outputs.ndim == 1 else probabilities
+
+
+def _scores(plan: Plan, oof: OutOfFold, target: Array) -> tuple[float, ...]:
+    """Return the score on each fold; a fold whose score is not defined is left out."""
+    found = [
+        plan.objective(target[oof.rows[mine]], oof.outputs[mine])
+        for fold in np.unique(oof.folds)
+        if (mine := oof.folds == fold).any()
+    ]
+    return tuple(float(score) for score in found if np.isfinite(score))
+
+
+def _why_nothing(records: Sequence[Record]) -> str:
+    reasons = {record.configuration.family: record.reason for record in records if record.reason}
+    shown = "; ".join(f"{family}: {reason}" for family, reason in reasons.items())
+    return f"no algorithm family could be fitted ({shown}); look at the data's columns and the target"

@@ -1,0 +1,84 @@
+"""How probabilities are calibrated: not at all, by a temperature, or along a rising line; judged across folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from include.automl.folds import Array
+from include.inference.ensemble import SMALLEST, calibrated
+
+LEAST_GAIN = 0.002
+"""Share of the log loss that a calibration must gain on rows that it was not fitted on."""
+ISOTONIC_ROWS = 5000
+"""Rows from which a free line may be fitted; below, it follows noise."""
+KNOTS = 60
+"""Points of the line at most."""
+_COLDEST, _HOTTEST = 0.2, 5.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is done to probabilities; see `include.inference.ensemble.BlendClassifier`."""
+
+    temperature: float = 1.0
+    knots: tuple[tuple[float, float], ...] = ()
+
+    def apply(self, probabilities: Array) -> Array:
+        """Return calibrated probabilities, shape (rows, classes)."""
+        return calibrated(probabilities, self.temperature, self.knots)
+
+
+def calibrate(probabilities: Array, target: Array, folds: Array, may_tie: bool) -> Calibration:
+    """Return the calibration that lowers the log loss of held folds most, or none where none does for sure.
+
+    Args:
+        probabilities: out-of-fold probabilities, shape (rows, classes).
+        target: codes, shape (rows,).
+        folds: fold of each row, shape (rows,): a calibration is judged on the folds that it was not fitted on.
+        may_tie: whether different probabilities may become the same one, which a metric of ranks would pay for.
+    """
+    kinds: list[Callable[[Array, Array], Calibration]] = [_temperature]
+    if probabilities.shape[1] == 2 and len(target) >= ISOTONIC_ROWS and may_tie:
+        kinds.append(_isotonic)
+    plain = log_loss(probabilities, target)
+    best, chosen = plain * (1 - LEAST_GAIN), None
+    for fit in kinds:
+        held = np.array(probabilities)
+        for fold in np.unique(folds):
+            mine = folds == fold
+            if mine.all():
+                return Calibration()
+            held[mine] = fit(probabilities[~mine], target[~mine]).apply(probabilities[mine])
+        if (found := log_loss(held, target)) < best:
+            best, chosen = found, fit
+    return chosen(probabilities, target) if chosen else Calibration()
+
+
+def log_loss(probabilities: Array, target: Array) -> float:
+    """Return the mean negative logarithm of the probability of each row's class."""
+    return float(-np.log(np.maximum(probabilities[np.arange(len(target)), target], SMALLEST)).mean())
+
+
+def _temperature(probabilities: Array, target: Array) -> Calibration:
+    from scipy.optimize import minimize_scalar
+
+    def loss(logarithm: float) -> float:
+        return log_loss(calibrated(probabilities, float(np.exp(logarithm))), target)
+
+    found = minimize_scalar(loss, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded")
+    return Calibration(temperature=float(np.exp(found.x)))
+
+
+def _isotonic(probabilities: Array, target: Array) -> Calibration:
+    from sklearn.isotonic import IsotonicRegression
+
+    line = IsotonicRegression(y_min=1 / (len(target) + 2), y_max=1 - 1 / (len(target) + 2))
+    line.fit(probabilities[:, 1], target)
+    known, wanted = line.X_thresholds_, line.y_thresholds_
+    if len(known) > KNOTS:
+        places = np.unique(np.linspace(0, len(known) - 1, KNOTS).astype(int))
+        known, wanted = known[places], wanted[places]
+    return Calibration(knots=tuple(zip(known.tolist(), wanted.tolist(), strict=True)))

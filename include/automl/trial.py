@@ -1,0 +1,134 @@
+"""A trial under way in a worker, one fold after the other, and what it leaves of each."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from include.automl.bench import Bench, Configuration
+from include.automl.ensemble.assemble import FittedPart, model_file, oof_file, plan_file, store
+from include.automl.families import Params, find_family
+from include.automl.folds import Array, cover
+
+
+@dataclass(frozen=True)
+class FoldDone:
+    """What a fold gave.
+
+    Attributes:
+        score: of the held rows.
+        fit_seconds: seconds of the fit.
+        refit_seconds: what a new worker would take to load the rows and fit on all of them, reckoned from this fold.
+        last: whether it is the trial's last one.
+        folds: how many folds there are.
+        covers: whether the folds hold every training row once or more.
+        settled: with the last one: the parameters for a fit on all rows, as the folds found them.
+    """
+
+    score: float
+    fit_seconds: float
+    refit_seconds: float
+    last: bool
+    folds: int
+    covers: bool
+    settled: Params | None
+
+
+@dataclass(frozen=True)
+class FoldFiles:
+    """What is kept of a fold: the held rows' positions and outputs; the model and its plan where folds cover all."""
+
+    held: Array
+    outputs: Array
+    part: FittedPart | None
+    plan: Any
+
+    def keep(self, scratch: Path, number: int, fold: int, family: str) -> None:
+        """Write it into the scratch folder of the search, each file whole or not at all."""
+        _save(oof_file(scratch, number, fold), rows=self.held, outputs=self.outputs)
+        if self.part is not None:
+            store(model_file(scratch, number, fold), self.part)
+            if not (file := plan_file(scratch, fold, find_family(family).view)).exists():
+                store(file, self.plan)
+
+
+class Trial:
+    """Cross-validates one configuration.
+
+    Args:
+        bench: the rows.
+        configuration: what is fitted.
+        threads: most threads of a fit.
+        loaded: seconds that loading the rows took.
+        folds: only so many folds.
+        seconds: that a fit may take, where its family can stop.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        configuration: Configuration,
+        threads: int,
+        loaded: float,
+        folds: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        self._bench, self._configuration = bench, configuration
+        self._threads, self._loaded, self._seconds = threads, loaded, seconds
+        self._folds = bench.folds[:folds]
+        self._fitted: list[Any] = []
+
+    def next(self) -> tuple[FoldDone, FoldFiles]:
+        """Fit and score the next fold."""
+        bench, number = self._bench, len(self._fitted)
+        fit, held = self._folds[number]
+        found = bench.score(self._configuration, number, self._threads, self._seconds)
+        self._fitted.append(found.estimator)
+        family = find_family(self._configuration.family)
+        rows, covers, last = len(bench.prepared.train), self._covers, number == len(self._folds) - 1
+        done = FoldDone(
+            score=found.score,
+            fit_seconds=found.fit_seconds,
+            refit_seconds=self._loaded + rows / len(fit) * (found.plan_seconds + found.fit_seconds),
+            last=last,
+            folds=len(bench.folds),
+            covers=covers,
+            settled=family.settled(self._configuration.params, self._fitted) if last else None,
+        )
+        part = FittedPart(found.estimator, found.present) if covers else None
+        plan = bench.plan(number, family.view) if covers else None
+        return done, FoldFiles(held, found.outputs, part, plan)
+
+    @property
+    def _covers(self) -> bool:
+        return cover(self._bench.folds, len(self._bench.prepared.train))
+
+
+@dataclass(frozen=True)
+class RefitFiles:
+    """What is kept of a fit on all rows."""
+
+    part: FittedPart
+    plan: Any
+
+    def keep(self, scratch: Path, number: int, family: str) -> None:
+        """Write it into the scratch folder of the search."""
+        store(plan_file(scratch, None, find_family(family).view), self.plan)
+        store(model_file(scratch, number, None), self.part)
+
+
+def refit(bench: Bench, configuration: Configuration, threads: int, seconds: float | None = None) -> RefitFiles:
+    """Fit a configuration on all training rows."""
+    model = bench.refit(configuration, threads, seconds)
+    return RefitFiles(FittedPart(model, None), bench.plan(None, find_family(configuration.family).view))
+
+
+def _save(file: Path, **arrays: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(f".{os.getpid()}.tmp.npz")
+    np.savez(temporary, **arrays)
+    temporary.replace(file)
