@@ -79,7 +79,7 @@ def test_every_part_is_healthy_and_the_jobs_are_done(stack: ComposeStack) -> Non
     found = stack.containers()
     jobs = {"prepare", "airflow-migrate"}
     assert {name for name, one in found.items() if one["Health"] == "healthy"} == set(found) - jobs
-    assert len(found) == 14
+    assert len(found) == 15
     assert all(found[job]["State"] == "exited" and found[job]["ExitCode"] == 0 for job in jobs)
 
 

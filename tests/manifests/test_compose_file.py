@@ -34,9 +34,10 @@ def test_docker_compose_accepts_it(environment_file: Path, override: tuple[str, 
         "--profile",
         "monitoring",
         "config",
-        "-q",
+        "--services",
     ]
     own = {name: value for name, value in os.environ.items() if name not in template_names()}
     done = subprocess.run(command, capture_output=True, text=True, env=own)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, "no variable is missing"
+    assert ("grafana" in done.stdout.split()) is not bool(override), "what cannot be had is left out"
