@@ -106,9 +106,7 @@ def _inputs(graph: _Graph, rows: str, inputs: Any) -> str:
 
 def _activated(graph: _Graph, values: str) -> str:
     ratio = graph.add("Div", values, _root(graph, values))
-    half = graph.constant(0.5)
-    gate = graph.add("Add", graph.add("Mul", ratio, half), half)
-    return graph.add("Mul", values, gate)
+    return graph.add("Add", graph.add("Mul", values, ratio), values)
 
 
 def _root(graph: _Graph, values: str) -> str:

@@ -70,11 +70,13 @@ def export(runtime: str, model: Any, encoding: Encoding, manifest: Manifest, fol
 
 def _onnx(model: Any, encoding: Encoding, manifest: Manifest, folder: Path) -> None:
     from include.inference.blended import blended_graph, is_blend
+    from include.inference.convert_mlp import register_mlp
     from include.inference.encoder import Encoder
     from include.inference.runtimes.onnx import MODEL_FILE
 
     width, classifies = Encoder(encoding, manifest.features).outputs, manifest.classes is not None
     _register_boosters()
+    register_mlp()
     if is_blend(model):
         graph = blended_graph(model, lambda member, columns: _graph(member, columns, classifies), OPSETS)
     else:
