@@ -15,6 +15,8 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 Layers = Sequence[tuple[Array, Array]]
 """For each layer its weights, shape (members, inputs, outputs), and biases, shape (members, 1, outputs)."""
+_POOL = 4
+"""How much larger a pool of dropped values is than what is taken of it."""
 BIAS_RATE, SCALE_RATE = 0.1, 6.0
 """How fast biases and the scales of inputs learn, beside weights of one input (Holzmüller et al. 2024)."""
 
@@ -75,6 +77,7 @@ class Network:
         rates: how fast each parameter learns: weights by one over the root of their layer's inputs, which is what the
             neural tangent parametrisation amounts to under Adam (Holzmüller et al. 2024).
         decayed: 1 where a parameter decays, else 0.
+        widest: values that the members' widest hidden layers have together for a row.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Network:
         self.parameters, self.gradient = (np.zeros(ends[-1], dtype=np.float32) for _ in range(2))
         self.rates, self.decayed = (np.ones(ends[-1], dtype=np.float32) for _ in range(2))
         self._views, self._gradients = self._viewed(self.parameters), self._viewed(self.gradient)
+        self.widest = members * max(sizes[1:-1])
         rates, decayed = self._viewed(self.rates), self._viewed(self.decayed)
         self._views[0][:], rates[0][:] = 1, SCALE_RATE
         for layer, fan_in in enumerate(sizes[:-1]):
@@ -112,7 +116,7 @@ class Network:
         scale, *views = self._views if parameters is None else self._viewed(parameters)
         return [(views[0] * scale, views[1]), *zip(views[2::2], views[3::2], strict=True)]
 
-    def run(self, inputs: Array, dropout: float, rng: np.random.Generator) -> tuple[Array, list[tuple[Array, Array]]]:
+    def run(self, inputs: Array, dropout: Dropout | None = None) -> tuple[Array, list[tuple[Array, Array]]]:
         """Return outputs, shape (members, rows, outputs), and for each hidden layer its values and their slopes."""
         *hidden, (weights, biases) = self.layers()
         values, tape = inputs, []
@@ -123,7 +127,7 @@ class Network:
             values = activated(before, ratio)
             slope = _slope(ratio)
             if dropout:
-                kept = _kept(values.shape, dropout, rng)
+                kept = dropout(values)
                 values *= kept
                 slope *= kept
             tape.append((values, slope))
@@ -146,9 +150,19 @@ class Network:
         return [flat[part].reshape(shape) for part, shape in self._slices]
 
 
-def _kept(shape: tuple[int, ...], dropout: float, rng: np.random.Generator) -> Array:
-    """Return what values are multiplied with: 0 for a share of ``dropout``, in steps of 1/256."""
-    dropped = round(256 * dropout)
-    kept = (rng.integers(0, 256, size=shape, dtype=np.uint8) >= dropped).astype(np.float32)
-    kept *= np.float32(256 / (256 - dropped))
-    return kept
+class Dropout:
+    """Chooses the values that a batch does not see.
+
+    To draw for every value of every batch would take a tenth of the time, so a pool is drawn once, and each batch takes
+    a stretch of it that starts anywhere.
+    """
+
+    def __init__(self, share: float, most: int, rng: np.random.Generator) -> None:
+        """Draw the pool for a ``share`` of values to drop, and up to ``most`` values at a time."""
+        kept = rng.random(_POOL * most, dtype=np.float32) >= share
+        self._pool, self._rng = kept * np.float32(1 / (1 - share)), rng
+
+    def __call__(self, values: Array) -> Array:
+        """Return what ``values`` are multiplied with: 0 where they are dropped; on average 1."""
+        start = self._rng.integers(len(self._pool) - values.size + 1)
+        return self._pool[start : start + values.size].reshape(values.shape)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from include.inference.mlp_inputs import MLPInputs
-from include.inference.mlp_network import Layers, Network, softmax
+from include.inference.mlp_network import Dropout, Layers, Network, softmax
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Loss = Literal["log", "squared", "absolute"]
@@ -96,6 +96,7 @@ class _Run:
         self.epoch = rows // self._size
         self.step, self.total = 0, lesson.epochs * self.epoch
         self._mean, self._square = np.zeros_like(network.parameters), np.zeros_like(network.parameters)
+        self._dropout = Dropout(lesson.dropout, self._size * network.widest, rng) if lesson.dropout else None
         self._started = self._timed = time.monotonic()
 
     def go_on(self) -> None:
@@ -126,7 +127,7 @@ class _Run:
     def _batch(self, chosen: Array) -> None:
         lesson, network = self._lesson, self._network
         inputs = self._inputs(lesson.rows[chosen])
-        outputs, tape = network.run(inputs, lesson.dropout, self._rng)
+        outputs, tape = network.run(inputs, self._dropout)
         slopes = slopes_of(lesson.loss, outputs, lesson.target[chosen])
         slopes *= np.float32(1 / len(chosen)) if lesson.weights is None else lesson.weights[chosen, None] / len(chosen)
         network.learn(inputs, tape, slopes)

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 
+from include.inference.ensemble import BlendRegressor, Plans
 from include.inference.export import divided, export
 from include.inference.mlp import TabularMLPClassifier, TabularMLPRegressor
 from include.inference.mlp_inputs import MLPInputs
@@ -48,13 +50,13 @@ def test_gradients_are_those_of_finite_differences(loss: Loss) -> None:
     rows, target = rng.normal(size=(9, 5)), np.eye(3)[rng.integers(3, size=9)]
 
     def total() -> float:
-        outputs, _ = network.run(rows, 0.0, rng)
+        outputs, _ = network.run(rows)
         if loss == "log":
             return float(-(target * np.log(softmax(outputs))).sum())
         errors = outputs - target
         return float(np.abs(errors).sum() if loss == "absolute" else np.square(errors).sum() / 2)
 
-    outputs, tape = network.run(rows, 0.0, rng)
+    outputs, tape = network.run(rows)
     network.learn(rows, tape, slopes_of(loss, outputs, target))
     for place in rng.choice(len(network.parameters), 60, replace=False):
         kept = network.parameters[place]
@@ -101,7 +103,7 @@ def test_time_is_kept() -> None:
     model = TabularMLPRegressor(epochs=100_000, random_state=0)
     started = time.monotonic()
     model.fit(x[:3000], y[:3000], held=(x[3000:], y[3000:], None), seconds=1.0)
-    assert 0.5 < time.monotonic() - started < 2.0
+    assert 0.5 < time.monotonic() - started < 5.0
     assert model.score(x[3000:], y[3000:]) > 0.5
     model.fit(x, y, seconds=0.0)  # no time at all is time for a step
     assert np.isfinite(model.predict(x)).all()
@@ -209,6 +211,19 @@ def test_its_graph_may_be_part_of_an_ensemble(tmp_path: Path) -> None:
     members = [("net", small(TabularMLPClassifier)), ("linear", LogisticRegression())]
     package = fitted(VotingClassifier(members, voting="soft"), fields=NUMBERS, scale=True)
     assert served(package, tmp_path, number_rows(300, seed=5)) <= 1e-4
+
+
+def test_its_graphs_may_be_blended(tmp_path: Path) -> None:
+    pieces = (
+        fitted(small(TabularMLPRegressor), "regression"),
+        fitted(small(TabularMLPRegressor, members=1), "regression"),
+    )
+    plans, nets = zip(*((one.estimator[0], one.estimator[1]) for one in pieces), strict=True)
+    first, both = (int(width) for width in np.cumsum([net.n_features_in_ for net in nets]))
+    blend = BlendRegressor(nets, [(0, first), (first, both)], [0.3, 0.7], both)
+    pipeline = Pipeline([("features", Plans(plans)), ("model", blend)])
+    package = ModelPackage(pieces[0].manifest, pipeline)
+    assert served(package, tmp_path, mixed_rows(300, seed=5)) <= 1e-4
 
 
 def served(package: ModelPackage, folder: Path, rows: list[Any]) -> float:
