@@ -7,7 +7,7 @@ UV := UV_FIND_LINKS="$(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))" $(BIN)/uv
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run life start stop clean status check adopt migrate predict-batch test test-slow test-formats test-engines test-e2e test-conformance test-load test-cluster test-terraform manifests images up down up-life lint format lock schema proto bench-parse bench-runtimes bench-steps bench-search bench-serving bench-endurance bench-log
+.PHONY: help env run life start stop clean status check adopt migrate predict-batch test test-slow test-formats test-engines test-e2e test-conformance test-load test-cluster test-terraform manifests images up down up-life lint format lock schema proto bench-parse bench-runtimes bench-steps bench-search bench-serving bench-endurance bench-log bench-automl
 
 help:  ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -146,6 +146,9 @@ lock: | .venv/pip  ## Compile requirements*.in into locks with hashes
 	for peer in mlserver bentoml; do \
 		$(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
 			benchmarks/serving/peers/$$peer.in -o benchmarks/serving/peers/$$peer.txt || exit; done
+	for peer in flaml autogluon; do $(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
+			$$(test ! -f benchmarks/automl/peers/$$peer.excludes.txt || echo --excludes benchmarks/automl/peers/$$peer.excludes.txt) \
+			benchmarks/automl/peers/$$peer.in -o benchmarks/automl/peers/$$peer.txt || exit; done
 	for image in $(IMAGES); do test ! -f docker/$$image/requirements.in || $(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
 		$$(test ! -f docker/$$image/excludes.txt || echo --excludes docker/$$image/excludes.txt) \
 		docker/$$image/requirements.in -o docker/$$image/requirements.txt || exit; done
@@ -175,6 +178,14 @@ bench-serving: .venv/run .venv-bench-mlserver/ready .venv-bench-bentoml/ready  #
 
 bench-endurance: .venv/run  ## Keep the model server under full load for MINUTES (default: 10)
 	$(BIN)/python -m benchmarks.serving.endurance --minutes $(or $(MINUTES),10)
+
+.venv-peers-%/ready: benchmarks/automl/peers/%.txt | .venv/pip
+	$(UV) venv --quiet --clear --python $(PYTHON) .venv-peers-$*
+	$(UV) pip install --quiet --compile-bytecode --python .venv-peers-$*/bin/python --require-hashes -r $<
+	@touch $@
+
+bench-automl: .venv/run .venv-peers-flaml/ready .venv-peers-autogluon/ready  ## Measure the search beside FLAML and AutoGluon, cell by cell (OPTIONS=--help)
+	$(BIN)/python -m benchmarks.automl $(OPTIONS)
 
 schema: .venv/run  ## Write the JSON schema of the spec and docs/reference.md
 	$(BIN)/python -m include.specs.schema
