@@ -12,8 +12,17 @@ from include.specs.base import Duration, Spec
 Task = Literal["binary", "multiclass", "regression"]
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
 PLANNED_TASKS = ("forecast", "clustering", "anomaly")
-Family = Literal["linear", "xgboost", "random_forest"]
-FAMILIES: tuple[Family, ...] = ("linear", "xgboost", "random_forest")
+Family = Literal["linear", "knn", "lightgbm", "xgboost", "extra_trees", "random_forest", "svm", "catboost"]
+FAMILIES: tuple[Family, ...] = (
+    "linear",
+    "knn",
+    "lightgbm",
+    "xgboost",
+    "extra_trees",
+    "random_forest",
+    "svm",
+    "catboost",
+)
 """The quickest to fit first: the search tries their defaults in this order."""
 
 METRICS: dict[Task, tuple[str, ...]] = {

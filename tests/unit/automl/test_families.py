@@ -7,18 +7,44 @@ import json
 import numpy as np
 import pytest
 
-from include.automl.families import find_family
+from include.automl.families import Conditions, Rows, find_family
+from include.automl.families.forest import MOST_LEAVES
 from include.specs import FactoryError
 from include.specs.training import FAMILIES
-from tests.unit.automl.family_contract import FamilyContract
+from tests.unit.automl.family_contract import BoostedContract, FamilyContract
 
 
 class TestLinear(FamilyContract):
     family = find_family("linear")
 
 
-class TestXGBoost(FamilyContract):
+class TestKnn(FamilyContract):
+    family = find_family("knn")
+
+
+class TestSvm(FamilyContract):
+    family = find_family("svm")
+
+
+class TestRandomForest(FamilyContract):
+    family = find_family("random_forest")
+
+
+class TestExtraTrees(FamilyContract):
+    family = find_family("extra_trees")
+
+
+class TestXGBoost(BoostedContract):
     family = find_family("xgboost")
+
+
+class TestLightGBM(BoostedContract):
+    family = find_family("lightgbm")
+
+
+class TestCatBoost(BoostedContract):
+    family = find_family("catboost")
+    exact = False
 
 
 def test_a_booster_comes_back_on_one_thread() -> None:
@@ -26,17 +52,49 @@ def test_a_booster_comes_back_on_one_thread() -> None:
 
     family = find_family("xgboost")
     rows, target = np.random.default_rng(0).normal(size=(50, 2)), np.tile([0, 1], 25)
-    fitted = family.for_serving(
-        family.build({**family.defaults("binary"), "rounds": 2}, "binary", 0, 2).fit(rows, target)
-    )
+    estimator = family.build({**family.defaults("binary"), "rounds": 2}, "binary", 0, 2)
+    fitted = family.for_serving(family.fit(estimator, Rows(rows, target), Conditions()))
     kept = skops.io.dumps(fitted)
     again = skops.io.loads(kept, trusted=skops.io.get_untrusted_types(data=kept))
     config = json.loads(again.get_booster().save_config())
     assert config["learner"]["generic_param"]["nthread"] == "1"
 
 
-class TestRandomForest(FamilyContract):
-    family = find_family("random_forest")
+@pytest.mark.parametrize("name", ["random_forest", "extra_trees"])
+def test_a_forest_of_many_rows_stays_small(name: str) -> None:
+    family = find_family(name)
+    rng = np.random.default_rng(0)
+    rows = Rows(rng.normal(size=(20_000, 2)).astype(np.float32), rng.normal(size=20_000))
+    params = {**family.defaults("regression"), "min_leaf": 1}
+    fitted = family.fit(family.build(params, "regression", 0, 1), rows, Conditions(seconds=2))
+    leaves = np.mean([tree.tree_.n_leaves for tree in fitted.estimators_])
+    assert 100 * leaves < 1.1 * MOST_LEAVES
+
+
+@pytest.mark.parametrize(("name", "shape"), [("knn", (200_000, 5)), ("knn", (5_000, 1_500)), ("svm", (200_000, 5))])
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_family_refuses_what_would_not_fit_into_memory(name: str, shape: tuple[int, int], task: str) -> None:
+    family = find_family(name)
+    rows = Rows(np.zeros(shape, dtype=np.float32), np.arange(shape[0]) % 2)
+    with pytest.raises(FactoryError, match=f"{shape[0]} rows × {shape[1]} columns are too many"):
+        family.fit(family.build(family.defaults(task), task, 0, 1), rows, Conditions())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_classes_that_count_alike_are_learnt_alike(name: str) -> None:
+    """A rare class that overlaps with a frequent one is answered as often as it occurs among equals."""
+    family, rng = find_family(name), np.random.default_rng(0)
+    target = np.repeat([0, 1, 2], [380, 380, 40])
+    values = rng.normal(size=(800, 2)).astype(np.float32) + 1.2 * np.array([[0, 0], [8, 0], [0, 1]])[target]
+    found = {}
+    for metric in ("log_loss", "balanced_accuracy"):
+        params = family.defaults("multiclass")
+        params = {**params, "rounds": 40} if "rounds" in params else params
+        estimator = family.build(params, "multiclass", 0, 1)
+        fitted = family.fit(estimator, Rows(values.astype(np.float32), target), Conditions(metric=metric))
+        test = rng.normal(size=(400, 2)) + 1.2 * np.array([0, 1])
+        found[metric] = (fitted.predict(test.astype(np.float32)) == 2).mean()
+    assert found["balanced_accuracy"] > found["log_loss"] + 0.1
 
 
 def test_every_family_of_the_spec_is_there() -> None:

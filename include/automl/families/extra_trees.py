@@ -1,0 +1,44 @@
+"""Extremely randomised trees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from include.automl.families.base import Params, Space
+from include.automl.families.forest import Forest
+from include.specs.training import Task
+
+
+class ExtraTrees(Forest):
+    """Trees whose thresholds are drawn at random (Geurts et al. 2006): quicker to grow, and smoother."""
+
+    name = "extra_trees"
+    can_be_monotone = True
+
+    def defaults(self, task: Task) -> Params:
+        """Return the first of the portfolio."""
+        return self.portfolio(task)[0]
+
+    def portfolio(self, task: Task) -> tuple[Params, ...]:
+        """Return small leaves with many columns a split, and for classes with few."""
+        if task == "regression":
+            return ({"trees": 100, "min_leaf": 2, "features": 0.9},)
+        first = {"trees": 100, "min_leaf": 2, "features": 0.6, "criterion": "gini"}
+        return first, {**first, "features": 0.15, "criterion": "entropy"}
+
+    def sample(self, space: Space, task: Task) -> Params:
+        """Draw the size of the forest, of its leaves, and the share of columns that a split sees."""
+        drawn: Params = {
+            "trees": space.suggest_int("trees", 50, 200, log=True),
+            "min_leaf": space.suggest_int("min_leaf", 1, 50, log=True),
+            "features": space.suggest_float("features", 0.05, 1.0),
+        }
+        if task != "regression":
+            drawn["criterion"] = space.suggest_categorical("criterion", ("gini", "entropy"))
+        return drawn
+
+    def kind(self, task: Task) -> Any:
+        """Return ExtraTreesClassifier or ExtraTreesRegressor."""
+        from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+        return ExtraTreesRegressor if task == "regression" else ExtraTreesClassifier
