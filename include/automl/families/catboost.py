@@ -82,7 +82,8 @@ class CatBoost(Boosted):
         """
         from catboost import CatBoostClassifier, Pool
 
-        if not np.ptp(rows.values, axis=0).any() or not np.ptp(rows.target):
+        target = np.asarray(rows.target, dtype=np.float32)  # as CatBoost keeps it
+        if not np.ptp(rows.values, axis=0).any() or not np.ptp(target):
             raise FactoryError(
                 "CatBoost does not learn from constant columns, or a constant target; use another family"
             )
