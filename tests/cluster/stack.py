@@ -108,7 +108,7 @@ def pod_stack(cluster: Cluster, folder: Path, host: str, database: str, redis: s
     }
     in_pods = {**told, "FACTORY_MODELS_DIR": MODELS}
     _keep(cluster, models, in_pods, secret)
-    before = dict(os.environ)
+    before, kept = dict(os.environ), os.environ.get("FACTORY_TEST_KEEP")
     os.environ.clear()
     os.environ.update(environment)
     load_platform.cache_clear()
@@ -118,7 +118,7 @@ def pod_stack(cluster: Cluster, folder: Path, host: str, database: str, redis: s
     finally:
         stack.command("stop")
         stack.log.stop()
-        if kept := os.environ.get("FACTORY_TEST_KEEP"):
+        if kept:
             shutil.copytree(folder / "home", Path(kept) / "home", dirs_exist_ok=True)
         os.environ.clear()
         os.environ.update(before)
