@@ -7,7 +7,7 @@ UV := UV_FIND_LINKS="$(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))" $(BIN)/uv
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run life start stop clean status check adopt migrate predict-batch test test-slow test-formats test-engines test-e2e test-conformance test-load test-cluster test-terraform manifests images up down up-life lint format lock schema proto bench-parse bench-runtimes bench-steps bench-search bench-serving bench-endurance bench-log bench-automl
+.PHONY: help env run life start stop clean status check adopt migrate predict-batch test test-slow test-formats test-engines test-e2e test-conformance test-load test-cluster test-cluster-core test-terraform manifests images up down up-life lint format lock schema proto bench-parse bench-runtimes bench-steps bench-search bench-serving bench-endurance bench-log bench-automl
 
 help:  ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -131,6 +131,9 @@ test-terraform: .venv/dev  ## Plan, apply and destroy the cloud side against a l
 
 test-cluster: .venv/dev  ## Run the factory on the cluster that KUBECONFIG names (docs/kubernetes-runtime.md says what it needs)
 	$(BIN)/pytest tests/cluster --timeout=1800
+
+test-cluster-core: .venv/dev  ## Run what of test-cluster takes few minutes: a real step, pods that end badly, manifests, rights
+	$(BIN)/pytest tests/cluster -m cluster_core --timeout=300
 
 format: .venv/dev  ## Format and mend what the linter can mend
 	$(BIN)/ruff format .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.step_overhead import costs, table
 from include.registry.models import Registry
 from include.store.artifacts import ArtifactStore
 from include.store.prediction_log import PredictionLog
@@ -22,6 +23,10 @@ def lived(stack: PodStack) -> str:
     done = stack.command("run", "churn")
     print(done.stdout)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    api = stack.api()
+    for pipeline in ("automl_pipeline", "model_monitoring"):
+        run = api.runs(f"churn.{pipeline}")[-1]
+        print(f"What pods cost in {run.dag_id} {run.run_id}:\n{table(costs(stack.platform, api, run))}")
     return done.stdout
 
 

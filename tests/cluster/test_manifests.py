@@ -68,6 +68,7 @@ def definitions(kubectl: Kubectl) -> Iterator[Kubectl]:
             kubectl("delete", name, "--wait=false")
 
 
+@pytest.mark.cluster_core
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_api_server_takes_every_manifest(
     definitions: Kubectl, namespace: str, tmp_path: Path, overlay: str
@@ -83,6 +84,7 @@ def test_the_api_server_takes_every_manifest(
         warnings.warn(f"{overlay}: {len(said)} were judged; not {', '.join(left_out)}, unknown there", stacklevel=1)
 
 
+@pytest.mark.cluster_core
 def test_a_wrong_manifest_is_refused(kubectl: Kubectl, namespace: str) -> None:
     broken = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "UPPER", "namespace": namespace}, "spec": {}}
     done = kubectl.tried("apply", "--dry-run=server", "--filename=-", stdin=yaml.safe_dump(broken))
@@ -138,22 +140,26 @@ MAY_NOT = [
 ]  # fmt: skip
 
 
+@pytest.mark.cluster_core
 @pytest.mark.parametrize(("account", "verb", "resource"), MAY)
 def test_an_account_may_do_its_work(kubectl: Kubectl, rights: str, account, verb, resource) -> None:
     assert kubectl.may(account, rights, verb, resource, rights)
 
 
+@pytest.mark.cluster_core
 @pytest.mark.parametrize(("account", "verb", "resource"), MAY_NOT)
 def test_an_account_may_do_nothing_else(kubectl: Kubectl, rights: str, account, verb, resource) -> None:
     assert not kubectl.may(account, rights, verb, resource, rights)
 
 
+@pytest.mark.cluster_core
 @pytest.mark.parametrize("verb", ["create", "get", "list", "delete"])
 def test_no_right_leaves_the_namespace(kubectl: Kubectl, rights: str, verb: str) -> None:
     for account in ("factory-airflow", "factory-release"):
         assert not kubectl.may(account, "default", verb, "pods", rights)
 
 
+@pytest.mark.cluster_core
 def test_a_container_that_asks_for_nothing_gets_the_limits(kubectl: Kubectl, rights: str) -> None:
     pod = {
         "apiVersion": "v1",
@@ -166,6 +172,7 @@ def test_a_container_that_asks_for_nothing_gets_the_limits(kubectl: Kubectl, rig
     assert resources == {"limits": {"memory": "4Gi"}, "requests": {"cpu": "250m", "memory": "1Gi"}}
 
 
+@pytest.mark.cluster_core
 def test_the_quota_holds(kubectl: Kubectl, rights: str) -> None:
     pod = {
         "apiVersion": "v1",

@@ -87,6 +87,7 @@ def pods(cluster: Cluster) -> list[Any]:
     return cluster.api.list_namespaced_pod(cluster.namespace).items
 
 
+@pytest.mark.cluster_core
 def test_an_image_that_cannot_be_pulled_is_told_at_once(task: Make, cluster: Cluster) -> None:
     message = told(task(resources="image: 'registry.invalid/no/such:1'"))
     assert "image 'registry.invalid/no/such:1' cannot be pulled (Err" in message
@@ -97,6 +98,7 @@ def test_a_wrong_image_name_is_told_at_once(task: Make) -> None:
     assert "InvalidImageName" in told(task(resources="image: 'Not An Image'"))
 
 
+@pytest.mark.cluster_core
 def test_a_missing_secret_is_told_at_once(task: Make) -> None:
     message = told(task(resources="secrets: [warehouse]"))
     assert 'secret "warehouse" not found' in message
@@ -108,6 +110,7 @@ def test_a_missing_claim_is_told_at_once(task: Make) -> None:
     assert 'persistentvolumeclaim "lake" not found' in message
 
 
+@pytest.mark.cluster_core
 def test_a_pod_that_no_node_can_take_is_told_at_once(task: Make) -> None:
     message = told(task(resources='requests: {cpu: "512"}'))
     assert "Insufficient cpu" in message
@@ -158,6 +161,7 @@ def test_an_airflow_without_rights_is_told_at_once(task: Make, cluster: Cluster,
 HUNGRY = "import sys; x = bytearray({} << 20); print('INFO had enough', flush=True)"
 
 
+@pytest.mark.cluster_core
 def test_a_pod_out_of_memory_is_given_more_until_it_has_enough(task: Make, cluster: Cluster) -> None:
     small = "requests: {memory: 32Mi}, limits: {memory: 64Mi}, memory_bound: 256Mi"
     worker, context = task(HUNGRY.format(150), resources=small), context_of()
@@ -183,6 +187,7 @@ def test_a_deadline_ends_the_pod(task: Make) -> None:
     assert "at its deadline of 3 s" in told(task("import time; time.sleep(600)", resources="deadline: 3s"))
 
 
+@pytest.mark.cluster_core
 def test_a_deleted_pod_is_seen_and_the_next_try_starts_anew(task: Make, cluster: Cluster) -> None:
     worker, context = task("import time; time.sleep(600)"), context_of()
     with pytest.raises(TaskDeferred):
@@ -215,6 +220,7 @@ def test_a_kubelet_that_is_away_while_the_pod_ends_is_borne(task: Make, cluster:
     assert len(pods(cluster)) <= 1
 
 
+@pytest.mark.cluster_core
 def test_the_pod_may_write_where_it_should_and_nowhere_else(task: Make, cluster: Cluster) -> None:
     code = (
         "import os, pathlib\n"
@@ -229,6 +235,7 @@ def test_the_pod_may_write_where_it_should_and_nowhere_else(task: Make, cluster:
         one_try(task(code), context_of())
 
 
+@pytest.mark.cluster_core
 def test_make_check_asks_the_cluster(task: Make, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     from include.workflow.pods.check import main
 

@@ -21,7 +21,7 @@ from include.store.runs import RunFolder
 from tests.cluster.conftest import IMAGE, S3_ENDPOINT, Cluster, image_is_there
 from tests.cluster.tries import context_of, one_try
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.cluster_core]
 RUN = "manual__1"
 
 
