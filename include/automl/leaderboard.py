@@ -28,6 +28,7 @@ def ranked(records: Sequence[Record], greater_is_better: bool) -> list[Record]:
 
 def rows(result: SearchResult, greater_is_better: bool) -> list[dict[str, Any]]:
     """Return one JSON-ready row a trial, in the order of `ranked`."""
+    weights = {member.record.number: member.weight for member in result.members}
     return [
         {
             "rank": place if record.state == "done" else None,
@@ -39,7 +40,8 @@ def rows(result: SearchResult, greater_is_better: bool) -> list[dict[str, Any]]:
             "folds": list(record.scores),
             "fit_seconds": round(record.fit_seconds, 3),
             "params": record.configuration.params,
-            "chosen": record.number == result.winner.number,
+            "chosen": record.number in weights,
+            "weight": weights.get(record.number),
             "reason": record.reason,
         }
         for place, record in enumerate(ranked(result.records, greater_is_better), start=1)
@@ -53,12 +55,19 @@ def write_leaderboard(folder: Path, result: SearchResult, title: str, metric: st
     done = sum(record.state == "done" for record in result.records)
     best = "largest" if greater_is_better else "smallest"
     lead = f"{len(lines)} trials, {done} of them to the end, in {result.seconds:.1f} s; {metric}, the {best} is best"
+    sections = [leaderboard_table(lines, metric)]
+    (folder / "leaderboard.html").write_text(page(title, lead, sections), encoding="utf-8")
+
+
+def leaderboard_table(lines: Sequence[dict[str, Any]], metric: str) -> str:
+    """Return the table of what `rows` returned, as HTML."""
     cells = [
         (
             _MARKS.get(line["state"], PLAIN),
             (
                 line["rank"] or "",
                 line["family"] + (" (chosen)" if line["chosen"] else ""),
+                f"{line['weight']:.0%}" if line["weight"] is not None else "",
                 _score(line["mean"], line["std"]),
                 line["state"] + (f": {line['reason']}" if line["reason"] else ""),
                 f"{line['fit_seconds']:.1f}",
@@ -67,8 +76,8 @@ def write_leaderboard(folder: Path, result: SearchResult, title: str, metric: st
         )
         for line in lines
     ]
-    head = ("", "family", f"{metric}, mean ± deviation over folds", "state", "fit, s", "parameters")
-    (folder / "leaderboard.html").write_text(page(title, lead, [table(head, cells)]), encoding="utf-8")
+    head = ("", "family", "weight", f"{metric}, mean ± deviation over folds", "state", "fit, s", "parameters")
+    return table(head, cells)
 
 
 def write_plots(folder: Path, records: Sequence[Record], metric: str, greater_is_better: bool) -> None:

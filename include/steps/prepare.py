@@ -28,8 +28,6 @@ def describe(done: Preparation, spec: ModelSpec) -> dict[str, Any]:
     return {
         "target": spec.problem.target,
         "fields": [field.model_dump(mode="json") for field in done.schema.fields],
-        "dropped": done.schema.dropped,
-        "notes": list(done.schema.notes),
         "rows_set_aside": done.set_aside,
         "held_out": done.split.how,
         **_values(done),
@@ -44,6 +42,7 @@ def _values(done: Preparation) -> dict[str, Any]:
         "features": [field.name for field in prepared.fields],
         "classes": list(prepared.classes) if prepared.classes is not None else None,
         "dropped": done.schema.dropped,
+        "notes": list(done.schema.notes),
         **_base_rate(done),
     }
 

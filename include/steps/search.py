@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from include.automl.leaderboard import ranked, write_leaderboard, write_plots
+from include.automl.report.build import REPORT, search_report
 from include.automl.search import Plan, SearchResult, forget, search
 from include.automl.trials import Record
 from include.evaluation.metrics import best_threshold, metric
@@ -55,11 +56,13 @@ def run(context: StepContext) -> Outcome:
     choice = choose_runtime(package, load_package(package), _real_rows(prepared, spec.packaging.rows), spec.packaging)
     choice = optimise(package, load_package(package), choice, prepared, spec)
     values = {**_values(spec, strategy, result, threshold, run_id), "packaging": choice.model_dump()}
-    _write(context, values, result, target)
+    _write(context, values, result, target, plan.budget)
     _log(context, tracking, run_id, values, plan, result, prepared)
     forget(plan.scratch)
-    url = artifact_url(platform, spec.name, context.run, context.task, "leaderboard.html")
-    links = {"MLflow run": tracking.run_url(run_id), "Leaderboard": url}
+    links = {"MLflow run": tracking.run_url(run_id)} | {
+        title: artifact_url(platform, spec.name, context.run, context.task, file)
+        for title, file in (("Search report", REPORT), ("Leaderboard", "leaderboard.html"))
+    }
     return Outcome(_message(spec, values) + note, values, links)
 
 
@@ -105,13 +108,26 @@ def _values(spec: ModelSpec, strategy: str, result: SearchResult, threshold: flo
     }
 
 
-def _write(context: StepContext, values: dict[str, Any], result: SearchResult, target: Any) -> None:
+def _write(context: StepContext, values: dict[str, Any], result: SearchResult, target: Any, budget: float) -> None:
     work, scorer = context.work, metric(context.spec.metric)
     (work / "candidate.json").write_text(json.dumps(values, indent=2), encoding="utf-8")
     write_leaderboard(
         work, result, f"{context.spec.name}: leaderboard of the search", scorer.name, scorer.greater_is_better
     )
     write_plots(work / "plots", result.records, scorer.name, scorer.greater_is_better)
+    told = context.values("prepare")
+    report = search_report(
+        f"{context.spec.name}: report of the search",
+        result,
+        scorer.name,
+        scorer.greater_is_better,
+        budget,
+        context.spec.search.parallel,
+        told["dropped"],
+        told.get("notes", ()),
+        work / "plots",
+    )
+    (work / REPORT).write_text(report, encoding="utf-8")
     oof = result.oof
     write_outputs(work / "oof.parquet", target, oof.outputs, row=oof.rows, fold=oof.folds)
 
@@ -156,7 +172,7 @@ def _log(
     best = ranked(result.records, metric(name).greater_is_better)[:MOST_CHILDREN]
     (search_id,) = tracking.children(run_id, [child])
     tracking.children(search_id, [_trial(name, record) for record in sorted(best, key=lambda record: record.number)])
-    for file in ("leaderboard.html", "leaderboard.json", "plots", "candidate.json"):
+    for file in (REPORT, "leaderboard.html", "leaderboard.json", "plots", "candidate.json"):
         tracking.artifacts(run_id, context.work / file, "search/plots" if file == "plots" else "search")
 
 

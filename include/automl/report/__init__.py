@@ -1,0 +1,1 @@
+"""The report of a search, for people: what won and why, what the time went into, what was left out."""
