@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import time
 from typing import TYPE_CHECKING, Literal
+from uuid import UUID
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,13 +51,15 @@ def parse(column: pd.Series, wanted: Type | None = None) -> Parsed:
     if wanted is not None:
         return _READERS[wanted](column)
     kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind == "complex":
+        return Parsed("string", column, unreadable="holds complex numbers")
     if kind in ("boolean", "empty"):
         return _READERS["boolean" if kind == "boolean" else "string"](column)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
         return _as_number(column)
     if kind in ("datetime64", "datetime", "date"):
         return _as_datetime(column)
-    if kind != "string" and _nested(column):
+    if kind != "string" and holds_objects(column):
         return Parsed("string", column, unreadable="holds lists or objects, not single values")
     return _guess(column)
 
@@ -71,8 +75,15 @@ def _plain(column: pd.Series) -> pd.Series:
     return column
 
 
-def _nested(column: pd.Series) -> bool:
-    return bool(column.map(lambda value: isinstance(value, list | dict | set | tuple | bytes)).any())
+def holds_objects(column: pd.Series) -> bool:
+    """Tell whether a column holds anything but single values: lists, dictionaries, bytes, objects of a program."""
+    from pandas.api.types import is_scalar
+
+    if column.dtype != object:
+        return False
+    return not all(
+        isinstance(value, time | UUID) or (is_scalar(value) and not isinstance(value, bytes)) for value in column
+    )
 
 
 def _guess(column: pd.Series) -> Parsed:

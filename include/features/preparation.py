@@ -60,6 +60,7 @@ def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool) -> Prepara
         SpecError: the spec names columns that are not there.
         FactoryError: target, columns or rows do not allow a model; the message says why and what to do.
     """
+    frame = _named(frame)
     if spec.problem.target not in frame.columns:
         detect(frame, spec)  # raises with every column that the spec names wrongly
     target = encode_target(frame[spec.problem.target], spec.problem)
@@ -96,6 +97,19 @@ def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool) -> Prepara
         ordered=temporal,
     )
     return Preparation(prepared, schema, split, set_aside)
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return ``frame`` with text for names.
+
+    Raises:
+        PreparationError: two columns have the same name.
+    """
+    names = [str(name) for name in frame.columns]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        shown = ", ".join(f"{names.count(name)} columns are called '{name}'" for name in twice[:3])
+        raise PreparationError(f"{shown}; give each column a name of its own")
+    return frame.set_axis(names, axis=1)
 
 
 def _without_leaks(schema: Schema, rows: pd.DataFrame, y: Array, spec: ModelSpec) -> Schema:

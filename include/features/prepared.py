@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 META = "prepared.json"
 TRAIN, TEST = "train.parquet", "test.parquet"
-_TARGET, _GROUP = "__target__", "__group__"
 
 
 class PreparedError(FactoryError):
@@ -54,11 +53,12 @@ class Prepared:
     def save(self, folder: Path) -> None:
         """Write everything into ``folder``: two parquet files and ``prepared.json``."""
         folder.mkdir(parents=True, exist_ok=True)
-        train = self.train.assign(**{_TARGET: self.train_target})
+        target, group = _own_names(self.fields)
+        train = self.train.assign(**{target: self.train_target})
         if self.train_groups is not None:
-            train = train.assign(**{_GROUP: self.train_groups})
+            train = train.assign(**{group: self.train_groups})
         train.to_parquet(folder / TRAIN, index=False)
-        self.test.assign(**{_TARGET: self.test_target}).to_parquet(folder / TEST, index=False)
+        self.test.assign(**{target: self.test_target}).to_parquet(folder / TEST, index=False)
         meta = {
             "task": self.task,
             "fields": [field.model_dump(mode="json") for field in self.fields],
@@ -80,16 +80,26 @@ class Prepared:
             meta = json.loads((folder / META).read_text(encoding="utf-8"))
             train, test = pd.read_parquet(folder / TRAIN), pd.read_parquet(folder / TEST)
             fields = tuple(Field.model_validate(field) for field in meta["fields"])
+            target, group = _own_names(fields)
             return cls(
                 task=meta["task"],
                 fields=fields,
                 classes=tuple(meta["classes"]) if meta["classes"] is not None else None,
                 train=typed(train, fields),
-                train_target=train[_TARGET].to_numpy(),
+                train_target=train[target].to_numpy(),
                 test=typed(test, fields),
-                test_target=test[_TARGET].to_numpy(),
-                train_groups=train[_GROUP].to_numpy() if _GROUP in train.columns else None,
+                test_target=test[target].to_numpy(),
+                train_groups=train[group].to_numpy() if group in train.columns else None,
                 ordered=meta["ordered"],
             )
         except (OSError, KeyError, ValueError) as error:
             raise PreparedError(f"{folder}: no valid prepared data ({error}); run the step 'prepare' again") from error
+
+
+def _own_names(fields: tuple[Field, ...]) -> tuple[str, str]:
+    """Return what target and group are called in the files: names that no feature has."""
+    target, group = "__target__", "__group__"
+    taken = {field.name for field in fields}
+    while target in taken or group in taken:
+        target, group = f"_{target}", f"_{group}"
+    return target, group

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from include.features.parsing import PARSES, parse
+import numpy as np
+
+from include.features.parsing import PARSES, holds_objects, parse
 from include.specs.errors import FactoryError, did_you_mean
 from include.specs.training import Problem
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
+_LARGEST = 1e100
+"""Of a regression's values: beyond it squares are not finite."""
 _TRUE_WORDS = ("yes", "y", "true", "on")
 _FALSE_WORDS = ("no", "n", "false", "off")
 
@@ -46,6 +49,8 @@ def encode_target(column: pd.Series, problem: Problem) -> Target:
     where = f"target '{problem.target}'"
     if column.isna().all():
         raise TargetError(f"{where} has no value in any row; correct problem.target or the data")
+    if holds_objects(column):
+        raise TargetError(f"{where} holds lists or objects, not single values; make a column of numbers or texts of it")
     return _numbers(column, where) if problem.type == "regression" else _codes(column, problem, where)
 
 
@@ -56,6 +61,8 @@ def _numbers(column: pd.Series, where: str) -> Target:
         raise TargetError(f"{where} is not numeric ({share:.0%} of its values are numbers); use a classification type")
     known = values.notna().to_numpy()
     numbers = values.to_numpy()[known]
+    if np.abs(numbers).max() > _LARGEST or 0 < np.ptp(numbers) < 1 / _LARGEST:
+        raise TargetError(f"{where} is too large or too small to compute with ({numbers[0]:g}); use another unit")
     if numbers.min() == numbers.max():
         raise TargetError(f"{where} is constant ({numbers[0]:g} in every row); there is nothing to learn")
     return Target(known, numbers, None)
@@ -65,7 +72,7 @@ def _codes(column: pd.Series, problem: Problem, where: str) -> Target:
     import pandas as pd
 
     known = column.notna().to_numpy()
-    labels = column[known].map(_plain)
+    labels = column[known].astype(object).map(_plain)
     counts = labels.value_counts()
     classes = _binary(counts, problem, where) if problem.type == "binary" else _several(counts, where)
     codes = labels.map(pd.Series(range(len(classes)), index=pd.Index(classes, dtype=object)))
