@@ -12,7 +12,7 @@ from include.specs.base import Duration, Spec
 Task = Literal["binary", "multiclass", "regression"]
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
 PLANNED_TASKS = ("forecast", "clustering", "anomaly")
-Family = Literal["linear", "knn", "lightgbm", "xgboost", "extra_trees", "random_forest", "svm", "catboost"]
+Family = Literal["linear", "knn", "lightgbm", "xgboost", "extra_trees", "random_forest", "svm", "catboost", "neural_net"]
 FAMILIES: tuple[Family, ...] = (
     "linear",
     "knn",
@@ -22,6 +22,7 @@ FAMILIES: tuple[Family, ...] = (
     "random_forest",
     "svm",
     "catboost",
+    "neural_net",
 )
 """The quickest to fit first: the search tries their defaults in this order."""
 
