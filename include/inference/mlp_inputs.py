@@ -21,6 +21,8 @@ _MOST_STEPS = 768
 """Steps of all columns together: beyond that each column has fewer, down to none."""
 _LARGEST = 1e38
 """Larger numbers count as this: their differences must fit into float32."""
+_ROWS_A_STEP = 100
+"""Rows that a step must have at least: fewer would be learnt by heart."""
 _CELLS, _ROWS = 4_000_000, (1000, 20_000)
 """Values that quantiles are taken of, and the fewest and most rows."""
 
@@ -47,16 +49,15 @@ class MLPInputs:
         rows = np.clip(rows, *ends, dtype=np.float64)
         first, middle, third = np.quantile(rows, [0.25, 0.5, 0.75], axis=0)
         two = ((rows == lowest) | (rows == highest)).all(axis=0)
-        centre = np.where(two, lowest / 2 + highest / 2, middle)
         scale = np.where(two | (third <= first), highest / 2 - lowest / 2, (third - first) / _QUARTILES_OF_NORMAL)
         scale = np.maximum(np.where(highest > lowest, scale, 1.0), np.finfo(np.float32).tiny * _FARTHEST)
-        self.lowest = np.maximum(lowest, centre - _FARTHEST * scale).astype(np.float32)
-        self.highest = np.minimum(highest, centre + _FARTHEST * scale).astype(np.float32)
-        self.centre, self.factor = centre.astype(np.float32), (1 / scale).astype(np.float32)
+        self.lowest = np.maximum(lowest, middle - _FARTHEST * scale).astype(np.float32)
+        self.highest = np.minimum(highest, middle + _FARTHEST * scale).astype(np.float32)
+        self.centre, self.factor = middle.astype(np.float32), (1 / scale).astype(np.float32)
         self._learn_steps(rows, np.flatnonzero(~two), steps)
 
     def _learn_steps(self, rows: Array, columns: Array, steps: int) -> None:
-        many = min(steps, _MOST_STEPS // max(1, len(columns)))
+        many = min(steps, _MOST_STEPS // max(1, len(columns)), len(rows) // _ROWS_A_STEP)
         found: list[tuple[int, float, float]] = []
         if many > 1:
             scaled = self._scaled(rows.astype(np.float32))

@@ -94,25 +94,26 @@ class _Run:
         rows = len(lesson.rows)
         self._size = min(rows, int(np.clip(2 ** round(np.log2(rows / _BATCHES)), 32, 512)))
         self.epoch = rows // self._size
-        self.step, self.total = 0, lesson.epochs * self.epoch
+        self.step = 0
+        self.total = self._planned = lesson.epochs * self.epoch
         self._mean, self._square = np.zeros_like(network.parameters), np.zeros_like(network.parameters)
         self._dropout = Dropout(lesson.dropout, self._size * network.widest, rng) if lesson.dropout else None
         self._started = self._timed = time.monotonic()
 
     def go_on(self) -> None:
         """Take steps until the next check is due."""
-        due = min(self.total, self.step + max(self.epoch, self.total // CHECKS))
-        while self.step < due:
+        start = self.step
+        while self.step < min(self.total, start + max(1, self.epoch // 4, self.total // CHECKS)):
             if self.step % self.epoch == 0:
                 self._order = self._rng.permutation(len(self._lesson.rows))
-            start = self.step % self.epoch * self._size
-            self._batch(self._order[start : start + self._size])
+            first = self.step % self.epoch * self._size
+            self._batch(self._order[first : first + self._size])
             self.step += 1
-            if self._lesson.seconds is not None and self._shortened(self._lesson.seconds):
-                return
+            if self._lesson.seconds is not None:
+                self._keep_to(self._lesson.seconds)
 
-    def _shortened(self, seconds: float) -> bool:
-        """Tell whether time is up, or became so short that fewer steps are left than were planned."""
+    def _keep_to(self, seconds: float) -> None:
+        """Set the steps in all to what there is time for, up to what was planned."""
         now = time.monotonic()
         if self.step == 1:  # the first one warms up
             self._timed = now
@@ -121,8 +122,7 @@ class _Run:
             self.total = self.step
         elif self.step > _TIMED:
             possible = self.step + int(left / (now - self._timed) * (self.step - 1))
-            self.total = min(self.total, possible)
-        return self.step >= self.total
+            self.total = min(self._planned, possible)
 
     def _batch(self, chosen: Array) -> None:
         lesson, network = self._lesson, self._network

@@ -12,7 +12,9 @@ from include.specs.base import Duration, Spec
 Task = Literal["binary", "multiclass", "regression"]
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
 PLANNED_TASKS = ("forecast", "clustering", "anomaly")
-Family = Literal["linear", "knn", "lightgbm", "xgboost", "extra_trees", "random_forest", "svm", "catboost", "neural_net"]
+Family = Literal[
+    "linear", "knn", "lightgbm", "xgboost", "extra_trees", "random_forest", "svm", "catboost", "neural_net"
+]
 FAMILIES: tuple[Family, ...] = (
     "linear",
     "knn",
