@@ -27,6 +27,7 @@ _PAGE = Template("""<!doctype html>
   div.wide { overflow-x: auto; }
   div.plots { display: flex; flex-wrap: wrap; gap: 1rem; }
   figure { margin: 0; max-width: 100%; flex: 0 1 27rem; }
+  div.whole figure { flex-basis: 100%; }
   figcaption { color: var(--faint); font-size: .9em; }
   figure img { width: 100%; height: auto; border-radius: 4px; }
   table { border-collapse: collapse; width: 100%; }
@@ -80,11 +81,14 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
-def plots(files: Iterable[tuple[str, Path]]) -> str:
-    """Return PNG files, each with what it shows, side by side where there is room; they are kept in the page itself."""
+def plots(files: Iterable[tuple[str, Path]], wide: bool = False) -> str:
+    """Return PNG files, each with what it shows, kept in the page itself.
+
+    They stand side by side where there is room, or each over the whole width when ``wide``.
+    """
     figures = []
     for shows, file in files:
         data = b64encode(file.read_bytes()).decode()
         image = f'<img alt="{escape(shows)}" src="data:image/png;base64,{data}">'
         figures.append(f"<figure>{image}<figcaption>{escape(shows)}</figcaption></figure>")
-    return f'<div class="plots">{"".join(figures)}</div>'
+    return f'<div class="plots{" whole" if wide else ""}">{"".join(figures)}</div>'

@@ -1,4 +1,8 @@
-"""Which columns a model rests on: permutation importance (Breiman 2001, "Random forests", section 10)."""
+"""Which columns a model rests on: by shuffling them, and by what they add to its answers.
+
+Permutation importance: Breiman 2001, "Random forests", section 10. Mean absolute SHAP values: Lundberg et al. 2020,
+"From local explanations to global understanding with explainable AI for trees".
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,15 @@ from include.automl.bench import outputs_of
 from include.evaluation.metrics import Array, metric
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
+    from include.inference.scorer import Row
+    from include.store.packages import ModelPackage
+
 ROWS, REPEATS, SECONDS = 2000, 5, 10.0
+SHAP_ROWS = 200
 
 
 def permutation_importance(
@@ -67,3 +77,25 @@ def permutation_importance(
         for column, found in drops.items()
     ]
     return sorted(ranking, key=lambda entry: -float(str(entry["importance"])))
+
+
+def shap_importance(package: ModelPackage, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the mean absolute SHAP value of every feature over at most `SHAP_ROWS` of ``rows``, the largest first.
+
+    Returns:
+        ``{"space", "features": [{"feature", "importance"}]}``; where the model has no exact and quick explanation,
+        ``{"reason"}`` instead. Of several classes the mean is taken.
+    """
+    from include.inference.explain import NotExplainableError, explainer_of
+
+    every = max(1, len(rows) // SHAP_ROWS)
+    try:
+        found = explainer_of(package.estimator, package.manifest).explain(list(rows)[::every][:SHAP_ROWS])
+    except NotExplainableError as error:
+        return {"reason": str(error)}
+    sizes = np.abs(found.contributions).mean(axis=(0, 2))
+    ranking = sorted(zip(package.manifest.features, sizes, strict=True), key=lambda pair: -pair[1])
+    return {
+        "space": found.space,
+        "features": [{"feature": field.name, "importance": float(size)} for field, size in ranking],
+    }

@@ -18,6 +18,9 @@ _TOP = 20
 _MOST_CLASSES = 30
 _BINS = 10
 _POINTS = 5000
+_ABREAST = 3
+_LEGEND = 10
+"""Classes that a legend names at most."""
 
 
 def write_plots(
@@ -43,9 +46,39 @@ def write_plots(
             "roc": _roc(target, scored.outputs),
             "precision_recall": _precision_recall(target, scored.outputs),
             "calibration": _calibration(target, scored.outputs),
+            "lift": _lift(target, scored.outputs),
         }
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=110)
+
+
+def write_explanation(
+    folder: Path, shap: dict[str, Any], dependence: Sequence[dict[str, Any]], classes: Sequence[Any] | None
+) -> None:
+    """Write ``shap.png`` and ``dependence.png`` into ``folder``, as far as there is something to draw.
+
+    Args:
+        folder: made if it is not there.
+        shap: as `include.evaluation.explain.shap_importance` gives it.
+        dependence: as `include.evaluation.dependence.partial_dependence` gives it.
+        classes: labels of a classifier; None for regression.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if shap.get("features"):
+        top = shap["features"][:_TOP][::-1]
+        figure, axes = _figure("SHAP values", f"mean size ({shap['space']})", "", (7, 1 + 0.3 * len(top)))
+        axes.barh([e["feature"] for e in top], [e["importance"] for e in top])
+        figure.savefig(folder / "shap.png", dpi=110)
+    if dependence:
+        _dependence(dependence, classes).savefig(folder / "dependence.png", dpi=110)
+
+
+def lift_points(target: Array, probabilities: Array) -> tuple[Array, Array]:
+    """Return shares of the rows, the likeliest first, and how many times their share of positives is that of all."""
+    order = np.argsort(-probabilities, kind="stable")
+    counts = np.arange(1, len(order) + 1)
+    lift: Array = np.cumsum(target[order]) / counts / target.mean()
+    return counts / len(order), lift
 
 
 def calibration_points(target: Array, probabilities: Array) -> list[tuple[float, float, int]]:
@@ -113,6 +146,36 @@ def _calibration(target: Array, probabilities: Array) -> Figure:
     figure, axes = _figure("Calibration", "mean probability", "share of positives")
     axes.plot([0, 1], [0, 1], "--", color="grey")
     axes.plot([point[0] for point in points], [point[1] for point in points], "o-")
+    return figure
+
+
+def _lift(target: Array, probabilities: Array) -> Figure:
+    shares, lift = lift_points(target, probabilities)
+    begin = min(len(lift) - 1, max(0, len(lift) // 100 - 1))  # the first rows alone say nothing
+    figure, axes = _figure("Lift", "share of rows, the likeliest first", "positives, times those of all")
+    axes.plot(shares[begin:], lift[begin:])
+    axes.axhline(1.0, linestyle="--", color="grey")
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def _dependence(dependence: Sequence[dict[str, Any]], classes: Sequence[Any] | None) -> Figure:
+    from matplotlib.figure import Figure
+
+    rows = -(-len(dependence) // _ABREAST)
+    figure = Figure(figsize=(3.4 * _ABREAST, 2.8 * rows), layout="constrained")
+    for place, found in enumerate(dependence, start=1):
+        axes = figure.add_subplot(rows, _ABREAST, place)
+        lines = np.array(found["answers"]).T
+        points = [str(point)[:16] for point in found["points"]] if found["kind"] != "number" else found["points"]
+        style = "o" if found["kind"] == "category" else "o-"
+        for line, label in zip(lines, classes if classes and len(lines) > 1 else [None], strict=True):
+            axes.plot(points, line, style, markersize=3, label=None if label is None else str(label)[:20])
+        axes.set_title(found["feature"][:40], fontsize=10)
+        if found["kind"] != "number":
+            axes.tick_params(axis="x", rotation=60, labelsize=7)
+        if 1 < len(lines) <= _LEGEND and place == 1:
+            axes.legend(fontsize=7)
     return figure
 
 

@@ -6,24 +6,29 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from include.evaluation.explain import permutation_importance
+from include.automl.page import extended
+from include.automl.report.build import REPORT
+from include.evaluation.dependence import COLUMNS, partial_dependence
+from include.evaluation.explain import permutation_importance, shap_importance
 from include.evaluation.intervals import Scored, bootstrap_intervals
 from include.evaluation.latency import CALLS, single_row_latency, size_mb
 from include.evaluation.outputs import write_outputs
-from include.evaluation.plots import write_plots
+from include.evaluation.plots import write_explanation, write_plots
+from include.evaluation.report_page import evaluation_sections
 from include.features.prepared import Prepared
 from include.inference.frames import rows_of
 from include.inference.load import load_scorer
 from include.inference.scorer import Row, Scorer
 from include.specs.training import METRICS
 from include.steps.context import Outcome, StepContext
+from include.store.links import artifact_url
 from include.store.packages import load_package
 
 LINK = "MLflow run"
 
 
 def run(context: StepContext) -> Outcome:
-    """Measure; leaves ``metrics.json``, ``importance.json``, ``predictions.parquet`` and ``plots/``."""
+    """Measure; leaves metrics, importance, dependence, predictions, ``plots/`` and the whole ``report.html``."""
     spec, work = context.spec, context.work
     prepared = Prepared.load(context.path("prepare", "prepared"))
     folder = context.path("search", "package")
@@ -37,6 +42,10 @@ def run(context: StepContext) -> Outcome:
         package.estimator, prepared.test, prepared.test_target, spec.metric, seed=spec.search.seed
     )
     write_plots(work / "plots", prepared.test_target, scored, prepared.classes, importance)
+    shap = shap_importance(package, rows)
+    top = [entry["feature"] for entry in importance[:COLUMNS]]
+    dependence = partial_dependence(package.estimator, prepared.test, top, seed=spec.search.seed)
+    write_explanation(work / "plots", shap, dependence, prepared.classes)
     latency = single_row_latency(scorer, rows[:CALLS])
     values = {
         "metrics": {name: interval.as_dict() for name, interval in intervals.items()},
@@ -45,14 +54,20 @@ def run(context: StepContext) -> Outcome:
     }
     (work / "metrics.json").write_text(json.dumps(values, indent=2), encoding="utf-8")
     (work / "importance.json").write_text(json.dumps(importance, indent=2), encoding="utf-8")
+    explained = {"shap": shap, "dependence": dependence}
+    (work / "explanation.json").write_text(json.dumps(explained, indent=2), encoding="utf-8")
+    searched = context.path("search", REPORT).read_text(encoding="utf-8")
+    report = extended(searched, evaluation_sections(values, shap, work / "plots"))
+    (work / REPORT).write_text(report, encoding="utf-8")
     found = intervals[spec.metric]
     message = (
         f"{spec.metric} {found.value:.4g} (from {found.low:.4g} to {found.high:.4g}) on {len(prepared.test)} "
         f"held-out rows; a row takes {latency['p50']:.2g} ms ({scorer.name}); "
         f"most important: {importance[0]['feature']}"
     )
-    links = context.result("search").links
-    return Outcome(message, values, {LINK: links[LINK]} if LINK in links else {})
+    page = artifact_url(context.platform, spec.name, context.run, context.task, REPORT)
+    known = context.result("search").links
+    return Outcome(message, values, {"Report": page} | ({LINK: known[LINK]} if LINK in known else {}))
 
 
 def _outputs(scorer: Scorer, rows: Sequence[Row]) -> Any:

@@ -111,6 +111,8 @@ def _log(
         ("evaluate", "plots", "plots"),
         ("evaluate", "metrics.json", "evaluation"),
         ("evaluate", "importance.json", "evaluation"),
+        ("evaluate", "explanation.json", "evaluation"),
+        ("evaluate", "report.html", "report"),
         ("report", "evidently.html", "evidently"),
         ("report", "evidently.json", "evidently"),
     ):

@@ -85,7 +85,7 @@ def test_plots_fit_the_task(package: ModelPackage, prepared: Prepared, tmp_path:
     write_plots(tmp_path / "numbers", rng.normal(size=30), Scored(rng.normal(size=30)), None, importance)
     names = {folder.name: {file.stem for file in folder.iterdir()} for folder in tmp_path.iterdir()}
     assert names == {
-        "binary": {"importance", "confusion", "roc", "precision_recall", "calibration"},
+        "binary": {"importance", "confusion", "roc", "precision_recall", "calibration", "lift"},
         "several": {"importance", "confusion"},
         "numbers": {"importance", "predicted", "residuals"},
     }
