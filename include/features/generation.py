@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from include.features.categories import levels_of
-from include.features.encodings import targets_of
 from include.features.generated import Generated, made_of, pairs_of
 from include.features.judge import Judge, Objective, Verdict
 from include.features.plan import View
-from include.inference.squashing import squashed
+from include.features.telling import Told, binned, centred, straight, told_by_levels, values_of
 from include.specs.training import Features
 
 if TYPE_CHECKING:
@@ -35,11 +34,6 @@ BEST_NUMBERS, BEST_CATEGORIES, BEST_DATES = 9, 6, 4
 """Columns of each kind that are combined: those that tell most."""
 MOST_KEPT = 12
 """Features that are judged together at most."""
-_BINS = 12
-_SHRINKAGE = 20.0
-"""Rows of the mean that a level's mean is drawn to: a level of few rows says little."""
-_DRAWS = 3
-"""Other orders of the rows that each candidate is held against."""
 
 
 def propose(
@@ -107,9 +101,9 @@ def _standing_out(
     """
     rng = np.random.default_rng(seed)
     rows = judge.rows.iloc[before.rows]
-    told = [_Told(judge.residuals(before), view, rng), _Told(_centred(judge)[before.rows], view, rng)]
+    told = [Told(judge.residuals(before), view, rng), Told(centred(judge)[before.rows], view, rng)]
     found: list[tuple[float, float, Generated]] = []
-    alone = [{field.name: each.share(_values_of(rows, field, view)) for field in fields} for each in told]
+    alone = [{field.name: each.share(values_of(rows, field, view)) for field in fields} for each in told]
     for candidate in _candidates(rows, _tellers(judge, fields), view):
         if time.monotonic() > deadline:
             break
@@ -123,63 +117,10 @@ def _standing_out(
     return list(dict.fromkeys(item for _, _, item in mixed))[:MOST_KEPT]
 
 
-class _Told:
-    """How much of the squares of some targets, shape (rows, targets), a feature explains.
-
-    Attributes:
-        luck: the most that a feature explained whose rows were put in another order.
-    """
-
-    def __init__(self, targets: Array, view: View, rng: np.random.Generator) -> None:
-        self.luck = 0.0
-        self._targets, self._share = targets, _told_by_line if view == "scaled" else _told_by_levels
-        self._halves = rng.integers(0, 2, len(targets))
-        self._orders = [rng.permutation(len(targets)) for _ in range(_DRAWS)]
-
-    def share(self, values: Array) -> float:
-        """Return the share that ``values`` explain."""
-        return self._share(values, self._targets, self._halves)
-
-    def gain(self, values: Array) -> float:
-        """Return the same, and remember what other orders of the rows explain."""
-        shuffled = (self._share(values[order], self._targets, self._halves) for order in self._orders)
-        self.luck = max(self.luck, *shuffled)
-        return self.share(values)
-
-
-def _told_by_levels(codes: Array, targets: Array, halves: Array) -> float:
-    """Return the share of squares that means by code explain, learnt on the other half of the rows."""
-    total = float((targets**2).sum())
-    if not total:
-        return 0.0
-    left, levels = total, int(codes.max()) + 1
-    for half in (0, 1):
-        fit, held = halves == half, halves != half
-        counts = np.bincount(codes[fit], minlength=levels) + _SHRINKAGE
-        for target in targets.T:
-            means = np.bincount(codes[fit], weights=target[fit], minlength=levels) / counts
-            told = means[codes[held]]
-            left -= float((told * (2 * target[held] - told)).sum())
-    return 1 - left / total
-
-
-def _told_by_line(values: Array, targets: Array, halves: Array) -> float:
-    """Return the share of squares that a straight line explains."""
-    total = float((targets**2).sum())
-    length = float((values**2).sum())
-    return float(((values @ targets) ** 2).sum()) / length / total if total and length else 0.0
-
-
-def _centred(judge: Judge) -> Array:
-    """Return the targets around their mean, shape (rows, 1) or (rows, classes)."""
-    targets = np.column_stack(targets_of(judge.target, judge.task))
-    return np.asarray(targets - targets.mean(axis=0))
-
-
 def _tellers(judge: Judge, fields: Sequence[Field]) -> dict[str, list[Field]]:
     """Return the columns of each kind that tell most of the target, each alone."""
-    targets, halves = _centred(judge), np.arange(len(judge.target)) % 2
-    told = {field.name: _told_by_levels(_values_of(judge.rows, field, "trees"), targets, halves) for field in fields}
+    targets, halves = centred(judge), np.arange(len(judge.target)) % 2
+    told = {field.name: told_by_levels(values_of(judge.rows, field, "trees"), targets, halves) for field in fields}
     ranked = sorted(fields, key=lambda field: -told[field.name])
     categorical = set(judge.features.categorical)
     return {
@@ -203,37 +144,8 @@ def _candidates(rows: Any, tellers: dict[str, list[Field]], view: View) -> Itera
         items += [Generated("product", a.name, a.name) for a in tellers["number"]]
     for item in items:
         values = made_of(item.description, rows)
-        yield _Candidate(item, _binned(values) if view == "trees" else _straight(values))
+        yield _Candidate(item, binned(values) if view == "trees" else straight(values))
     for a, b in combinations(tellers["category"] if view == "trees" else (), 2):
         codes = levels_of(pairs_of(rows[a.name].to_numpy(), rows[b.name].to_numpy()))[0]
         if codes.max() < len(codes) / 4:
             yield _Candidate(Generated("pair", a.name, b.name), codes)
-
-
-def _values_of(rows: Any, field: Field, view: View) -> Array:
-    """Return a column's bins or levels for trees, its numbers around 0 for linear models."""
-    if field.type == "string":
-        return levels_of(rows[field.name].to_numpy())[0] if view == "trees" else np.zeros(len(rows))
-    if field.type == "datetime":
-        times = rows[field.name].to_numpy("datetime64[ns]")
-        values = np.where(np.isnat(times), np.nan, times.astype(np.int64).astype(np.float64))
-    else:
-        values = rows[field.name].to_numpy(np.float64)
-    return _binned(values) if view == "trees" else _straight(values)
-
-
-def _straight(values: Array) -> Array:
-    """Return numbers as a linear model sees them: around their mean, far ones drawn in, gaps in the middle."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return np.zeros(len(values))
-    low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
-    drawn = squashed((np.where(np.isfinite(values), values, middle) - middle) / ((high - low) or 1.0))
-    return np.asarray(drawn - drawn.mean())
-
-
-def _binned(values: Array) -> Array:
-    """Return the quantile bin of each value; gaps have a bin of their own."""
-    known = values[np.isfinite(values)]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(known) else np.empty(0)
-    return np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), len(edges) + 1)

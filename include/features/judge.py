@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
 from collections.abc import Iterable, Sequence
@@ -136,6 +137,17 @@ class Judge:
             return 0.0
         sign = 1 if self.objective.greater_is_better else -1
         return share if sign * (self.score(after) - self.score(before)) >= 0 else 0.0
+
+    def no_worse(self, before: Verdict, after: Verdict) -> bool:
+        """Tell whether ``after`` loses nothing beyond a standard error of the difference."""
+        lost = after.losses - before.losses
+        return bool(lost.mean() <= lost.std() / np.sqrt(len(lost)))
+
+    def with_target(self, target: Array) -> Judge:
+        """Return a judge of the same rows and folds with another target."""
+        other = copy.copy(self)
+        other.target = target
+        return other
 
     def score(self, verdict: Verdict) -> float:
         """Return the objective of a verdict."""

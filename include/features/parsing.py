@@ -109,7 +109,10 @@ def _as_number(column: pd.Series) -> Parsed:
     import numpy as np
     import pandas as pd
 
-    values = pd.to_numeric(column, errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
+    numbers = column if column.dtype.kind in "iuf" else pd.to_numeric(column, errors="coerce")
+    plain = numbers.to_numpy(np.float64, copy=True, na_value=np.nan)
+    plain[np.isinf(plain)] = np.nan
+    values = pd.Series(plain, index=column.index, name=column.name)
     return Parsed("number", values, _lost(column, values))
 
 
