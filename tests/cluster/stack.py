@@ -101,7 +101,7 @@ def pod_stack(cluster: Cluster, folder: Path, host: str, database: str, redis: s
                 "volumes": [{"name": "models", "path": MODELS, "config_map": "factory-models"}],
             }
         ),
-        "MLFLOW_BACKEND_STORE_URI": secret["FACTORY_DATABASE_URI"].replace("/factory", "/mlflow"),
+        "MLFLOW_BACKEND_STORE_URI": f"{database.rpartition('/')[0]}/mlflow",
         "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{bucket}/mlflow",
         "MLFLOW_SERVER_ALLOWED_HOSTS": "*",
         "COLUMNS": "180",
