@@ -9,10 +9,13 @@ import numpy as np
 
 from include.automl.families.base import Conditions, Family, Params, Rows, Space
 from include.automl.families.weights import balanced
+from include.specs import FactoryError
 from include.specs.training import Task
 
 EPOCHS = 64
 """``epochs`` of every configuration: held rows find how many are needed, so that none need be drawn."""
+MOST_COLUMNS = 20_000
+"""Columns beyond which learning would take gigabytes: each has some hundred weights, which are kept several times."""
 _BY_LABELS = ("accuracy", "balanced_accuracy", "f1", "f1_macro")
 _BY_MEDIAN = ("mae", "median_ae")
 
@@ -64,7 +67,17 @@ class NeuralNet(Family):
         return net(**params, n_jobs=threads, random_state=seed)
 
     def fit(self, estimator: Any, rows: Rows, conditions: Conditions) -> Any:
-        """Fit it; held rows tell by the metric, or the loss next to it, which of its epochs were the best."""
+        """Fit it; held rows tell by the metric, or the loss next to it, which of its epochs were the best.
+
+        Raises:
+            FactoryError: there are too many columns.
+        """
+        columns = rows.values.shape[1]
+        if columns > MOST_COLUMNS:
+            raise FactoryError(
+                f"{columns} columns are too many for neural nets (at most {MOST_COLUMNS}); use another family, or "
+                "leave columns out by features.exclude"
+            )
         classifies = hasattr(estimator, "predict_proba")
         if classifies:
             estimator.set_params(stop_by="error" if conditions.metric in _BY_LABELS else "log")
