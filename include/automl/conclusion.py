@@ -71,7 +71,7 @@ class Conclusion:
         outputs = {record.number: self._predictions(record, len(prepared.train)) for record in candidates}
         weights = self._weights(outputs, prepared)
         members = [Member(record, weights[record.number]) for record in candidates if record.number in weights]
-        bagged = all(self._has_models(member.record) for member in members)
+        bagged = self.plan.spec.search.ensemble and all(self._has_models(member.record) for member in members)
         if not bagged:
             members = self._refitted(members, best)
         members.sort(key=lambda member: -member.weight)
@@ -236,7 +236,7 @@ def reserve(plan: Plan, best: Sequence[Record], bagged: bool) -> float:
         bagged: whether it will be made of the models of the folds.
     """
     selection = max(0.3, SELECTION_SHARE * plan.budget) if plan.spec.search.ensemble else 0.0
-    if bagged:
+    if bagged and plan.spec.search.ensemble:
         return _START + selection
     refitted = sorted((record.refit_seconds for record in best[:MOST_REFITTED]), reverse=True)
     rounds = sum(refitted) / max(1, min(plan.spec.search.parallel, len(refitted)))

@@ -184,13 +184,23 @@ def _digest(values: pd.Series) -> str:
 
 def _field(name: str, parsed: Parsed) -> Field:
     known = parsed.values.dropna()
-    example = known.iloc[0]
-    shown: Any = example.isoformat() if parsed.type == "datetime" else example
-    if parsed.type == "number":
-        shown = int(example) if float(example).is_integer() else float(example)
-    elif parsed.type == "boolean":
-        shown = bool(example)
-    return Field(name=name, type=parsed.type, nullable=len(known) < len(parsed.values), example=shown)
+    typical = known.median() if parsed.type in ("number", "datetime") else known.mode().iloc[0]
+    return Field(
+        name=name,
+        type=parsed.type,
+        nullable=len(known) < len(parsed.values),
+        example=_plain(known.iloc[0], parsed.type),
+        typical=_plain(typical, parsed.type),
+    )
+
+
+def _plain(value: Any, kind: str) -> Any:
+    """Return a value as JSON keeps it."""
+    if kind == "datetime":
+        return value.isoformat()
+    if kind == "number":
+        return int(value) if float(value).is_integer() else float(value)
+    return bool(value) if kind == "boolean" else value
 
 
 def _numbers_are_numbers(fields: list[Field], dropped: dict[str, str], spec: ModelSpec) -> None:

@@ -3,7 +3,7 @@
 SHAP values (Lundberg and Lee 2017, "A unified approach to interpreting model predictions") add up: base value plus
 contributions is what the model puts out for the row. Trees are explained along their own paths (Lundberg et al. 2020,
 "From local explanations to global understanding with explainable AI for trees"), linear models against the mean of
-their training rows.
+their training rows; every other model by sampling, against the typical row that its manifest names.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from include.inference.frames import typical_row
+from include.inference.load import load_scorer
 from include.inference.optional import library
-from include.inference.scorer import Row
+from include.inference.scorer import Row, Scorer
 from include.specs.errors import FactoryError
 from include.store.packages import ESTIMATOR, Manifest, load_package
 
@@ -92,7 +94,12 @@ def load_explainer(folder: Path, manifest: Manifest) -> Explainer:
         FactoryError: the package is damaged, or a library is not installed.
     """
     if (folder / ESTIMATOR).is_file():
-        return explainer_of(load_package(folder).estimator, manifest)
+        try:
+            return explainer_of(load_package(folder).estimator, manifest)
+        except NotExplainableError:
+            if not any(field.typical is not None for field in manifest.features):
+                raise
+            return _sampled(load_scorer(folder, manifest), manifest)
     for file, of in (("model.ubj", _xgboost_file), ("model.txt", _lightgbm_file), ("model.cbm", _catboost_file)):
         if (folder / file).is_file():
             return of(folder / file, manifest)
@@ -168,6 +175,27 @@ def _file_columns(folder: Path, manifest: Manifest) -> _Columns:
 
 
 # Kinds of models
+
+
+def _sampled(scorer: Scorer, manifest: Manifest) -> Explainer:
+    import numpy as np
+
+    from include.inference.shapley import Sampled
+
+    classifies = manifest.classes is not None
+    explained = Sampled(scorer, typical_row(manifest), classifies)
+    width = len(manifest.features)
+
+    def contributions(positions: Array) -> tuple[Array, Array]:
+        return explained(positions.tolist())
+
+    def encode(rows: Sequence[Row]) -> Array:
+        kept = np.empty((len(rows), width), dtype=object)
+        kept[:] = [list(row) for row in rows]
+        return kept
+
+    columns = _Columns(encode, range(width))
+    return Explainer(manifest, columns, "probability" if classifies else "value", contributions)
 
 
 def _space(manifest: Manifest, objective: str = "") -> Space:

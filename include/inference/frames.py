@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.inference.scorer import Row
-from include.store.packages import Field
+from include.store.packages import Field, Manifest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,3 +60,17 @@ def rows_of(frame: pd.DataFrame, fields: Sequence[Field]) -> list[Row]:
             times = zip(values.dt.floor("us").dt.to_pydatetime(), values.isna(), strict=True)
             columns.append([None if missing else time for time, missing in times])
     return list(zip(*columns, strict=True)) if len(frame) else []
+
+
+def typical_row(manifest: Manifest) -> Row:
+    """Return the row of the values that the manifest calls typical; missing where it names none."""
+    values: list[Any] = []
+    for field in manifest.features:
+        if field.type in ("number", "boolean"):
+            values.append(float("nan") if field.typical is None else float(field.typical))
+        elif field.type == "datetime" and field.typical is not None:
+            time = datetime.fromisoformat(field.typical)
+            values.append(time if time.tzinfo else time.replace(tzinfo=UTC))
+        else:
+            values.append(field.typical)
+    return tuple(values)

@@ -80,8 +80,11 @@ class Search(Spec):
     """Algorithm families to search over."""
     max_trials: int = Field(default=200, ge=1)
     """Stop after this many trials, even when time is left."""
-    folds: int = Field(default=4, ge=2, le=20)
-    """Cross-validation folds."""
+    folds: int | None = Field(default=None, ge=2, le=20)
+    """Cross-validation folds; as many as suit the rows when absent."""
+    ensemble: bool = True
+    """Let several trials, and of each the models of its folds, answer together; otherwise the best one alone is fitted
+    again on all rows. An ensemble that gates.max_latency_ms or gates.max_size_mb would refuse gives way to it too."""
     parallel: int = Field(default=2, ge=1, le=64)
     """Trials that run at the same time, each in a process of its own; in each worker, where there are workers."""
     workers: int | None = Field(default=None, ge=1, le=64)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,8 @@ from include.automl.trials import Record
 from include.evaluation.metrics import best_threshold, metric
 from include.evaluation.outputs import write_outputs
 from include.features.prepared import Prepared
-from include.inference.choose import choose_runtime
+from include.inference.choice import Choice
+from include.inference.choose import choose_runtime, size_mb
 from include.inference.frames import rows_of
 from include.inference.scorer import Row
 from include.registry.tracking import ChildRun, Status, Tracking
@@ -43,17 +46,17 @@ def run(context: StepContext) -> Outcome:
     run_id = tracking.ensure_run(context.run, context.pipeline)
     strategy, plan, note = plan_of(context)
     gather(context, plan.scratch)
+    prepared = Prepared.load(context.path("prepare", "prepared"))
+    package = context.work / "package"
     with tracking.system_metrics(run_id):
         result = search(plan, say)
-    folder = context.path("prepare", "prepared")
-    prepared = Prepared.load(folder)
+        choice, threshold = _packaged(context, prepared, result, package)
+        if spec.search.ensemble and (reason := _refused(choice, package, spec)):
+            note += f"; the ensemble {reason}, so that the best trial alone is the model"
+            result = search(replace(plan, spec=_without_ensemble(spec)), say)
+            shutil.rmtree(package)
+            choice, threshold = _packaged(context, prepared, result, package)
     target = prepared.train_target[result.oof.rows]
-    threshold = best_threshold(spec.metric, target, result.oof.outputs) if prepared.task == "binary" else 0.5
-    package = context.work / "package"
-    package.mkdir()
-    shutil.copy2(result.file, package / ESTIMATOR)
-    save_manifest(package, _manifest(context, prepared, result, threshold))
-    choice = choose_runtime(package, load_package(package), _real_rows(prepared, spec.packaging.rows), spec.packaging)
     choice = optimise(package, load_package(package), choice, prepared, spec)
     values = {**_values(spec, strategy, result, threshold, run_id), "packaging": choice.model_dump()}
     _write(context, values, result, target, plan.budget)
@@ -64,6 +67,32 @@ def run(context: StepContext) -> Outcome:
         for title, file in (("Search report", REPORT), ("Leaderboard", "leaderboard.html"))
     }
     return Outcome(_message(spec, values) + note, values, links)
+
+
+def _packaged(context: StepContext, prepared: Prepared, result: SearchResult, package: Path) -> tuple[Choice, float]:
+    """Write the package with the fastest runtime that can serve it; return that choice and the threshold."""
+    spec, oof = context.spec, result.oof
+    target = prepared.train_target[oof.rows]
+    threshold = best_threshold(spec.metric, target, oof.outputs) if prepared.task == "binary" else 0.5
+    package.mkdir()
+    shutil.copy2(result.file, package / ESTIMATOR)
+    save_manifest(package, _manifest(context, prepared, result, threshold))
+    rows = _real_rows(prepared, spec.packaging.rows)
+    return choose_runtime(package, load_package(package), rows, spec.packaging), threshold
+
+
+def _refused(choice: Choice, package: Path, spec: ModelSpec) -> str:
+    """Return why a gate would refuse the package, or nothing."""
+    served = next(candidate for candidate in choice.candidates if candidate.runtime == choice.runtime)
+    if (taken := served.one_ms or 0.0) > spec.gates.max_latency_ms:
+        return f"takes {taken:.3g} ms a row (gates.max_latency_ms: {spec.gates.max_latency_ms:g})"
+    if (size := size_mb(package)) > spec.gates.max_size_mb:
+        return f"has {size:.3g} MB (gates.max_size_mb: {spec.gates.max_size_mb:g})"
+    return ""
+
+
+def _without_ensemble(spec: ModelSpec) -> ModelSpec:
+    return spec.model_copy(update={"search": spec.search.model_copy(update={"ensemble": False})})
 
 
 def _real_rows(prepared: Prepared, count: int) -> list[Row]:

@@ -26,6 +26,7 @@ TRUSTED = (
     "xgboost.",
     "lightgbm.",
     "catboost.",
+    "collections.OrderedDict",
     "numpy.dtype",
 )
 """Modules whose types a package may hold beside those that skops itself trusts; all else is refused before loading."""
@@ -50,6 +51,8 @@ class Field(BaseModel):
     whole: bool = False
     """Numbers: whether a fraction is refused, because the model takes whole numbers alone."""
     example: Any = None
+    typical: Any = None
+    """The median of the training rows, or their most frequent value: what explanations start from."""
 
 
 class Manifest(BaseModel):

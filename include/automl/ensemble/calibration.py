@@ -10,8 +10,11 @@ import numpy as np
 from include.automl.folds import Array
 from include.inference.ensemble import SMALLEST, calibrated
 
-LEAST_GAIN = 0.002
-"""Share of the log loss that a calibration must gain on rows that it was not fitted on."""
+SURE = 2.0
+"""Standard errors by which a calibration must lower the log loss of rows that it was not fitted on: of those that are of
+no use, one in forty passes."""
+APART = 1e-3
+"""Least distance between the points of a line: a single-precision runtime must follow it."""
 ISOTONIC_ROWS = 5000
 """Rows from which a free line may be fitted; below, it follows noise."""
 KNOTS = 60
@@ -43,8 +46,8 @@ def calibrate(probabilities: Array, target: Array, folds: Array, may_tie: bool) 
     kinds: list[Callable[[Array, Array], Calibration]] = [_temperature]
     if probabilities.shape[1] == 2 and len(target) >= ISOTONIC_ROWS and may_tie:
         kinds.append(_isotonic)
-    plain = log_loss(probabilities, target)
-    best, chosen = plain * (1 - LEAST_GAIN), None
+    plain = _losses(probabilities, target)
+    best, chosen = 0.0, None
     for fit in kinds:
         held = np.array(probabilities)
         for fold in np.unique(folds):
@@ -52,14 +55,20 @@ def calibrate(probabilities: Array, target: Array, folds: Array, may_tie: bool) 
             if mine.all():
                 return Calibration()
             held[mine] = fit(probabilities[~mine], target[~mine]).apply(probabilities[mine])
-        if (found := log_loss(held, target)) < best:
-            best, chosen = found, fit
+        gains = plain - _losses(held, target)
+        if gains.mean() > max(best, SURE * gains.std() / np.sqrt(len(gains))):
+            best, chosen = float(gains.mean()), fit
     return chosen(probabilities, target) if chosen else Calibration()
 
 
 def log_loss(probabilities: Array, target: Array) -> float:
     """Return the mean negative logarithm of the probability of each row's class."""
-    return float(-np.log(np.maximum(probabilities[np.arange(len(target)), target], SMALLEST)).mean())
+    return float(_losses(probabilities, target).mean())
+
+
+def _losses(probabilities: Array, target: Array) -> Array:
+    losses: Array = -np.log(np.maximum(probabilities[np.arange(len(target)), target], SMALLEST))
+    return losses
 
 
 def _temperature(probabilities: Array, target: Array) -> Calibration:
@@ -81,4 +90,8 @@ def _isotonic(probabilities: Array, target: Array) -> Calibration:
     if len(known) > KNOTS:
         places = np.unique(np.linspace(0, len(known) - 1, KNOTS).astype(int))
         known, wanted = known[places], wanted[places]
-    return Calibration(knots=tuple(zip(known.tolist(), wanted.tolist(), strict=True)))
+    knots = [(float(known[0]), float(wanted[0]))]
+    for point in zip(known[1:].tolist(), wanted[1:].tolist(), strict=True):
+        if point[0] - knots[-1][0] >= APART:
+            knots.append(point)
+    return Calibration(knots=tuple(knots))

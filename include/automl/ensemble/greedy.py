@@ -53,7 +53,7 @@ def select(
         seed: of the draw of rows, where there are many.
     """
     deadline = time.monotonic() + seconds
-    keys = list(candidates)
+    keys = [key for key, outputs in candidates.items() if np.isfinite(outputs).all()]
     outputs = np.stack([candidates[key] for key in keys])
     if len(target) > ROWS:
         drawn = np.sort(np.random.default_rng(seed).choice(len(target), ROWS, replace=False))
