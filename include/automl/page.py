@@ -24,10 +24,9 @@ _PAGE = Template("""<!doctype html>
   h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
   p.lead { color: var(--faint); margin: 0 0 1.5rem; }
   p { max-width: 52rem; }
-  div.wide { overflow-x: auto; }
+  div.wide { overflow-x: auto; margin-bottom: 1rem; }
   div.plots { display: flex; flex-wrap: wrap; gap: 1rem; }
   figure { margin: 0; max-width: 100%; flex: 0 1 27rem; }
-  div.whole figure { flex-basis: 100%; }
   figcaption { color: var(--faint); font-size: .9em; }
   figure img { width: 100%; height: auto; border-radius: 4px; }
   table { border-collapse: collapse; width: 100%; }
@@ -81,14 +80,11 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
-def plots(files: Iterable[tuple[str, Path]], wide: bool = False) -> str:
-    """Return PNG files, each with what it shows, kept in the page itself.
-
-    They stand side by side where there is room, or each over the whole width when ``wide``.
-    """
+def plots(files: Iterable[tuple[str, Path]]) -> str:
+    """Return PNG files, each with what it shows, side by side where there is room; they are kept in the page itself."""
     figures = []
     for shows, file in files:
         data = b64encode(file.read_bytes()).decode()
         image = f'<img alt="{escape(shows)}" src="data:image/png;base64,{data}">'
         figures.append(f"<figure>{image}<figcaption>{escape(shows)}</figcaption></figure>")
-    return f'<div class="plots{" whole" if wide else ""}">{"".join(figures)}</div>'
+    return f'<div class="plots">{"".join(figures)}</div>'

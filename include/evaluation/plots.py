@@ -18,7 +18,6 @@ _TOP = 20
 _MOST_CLASSES = 30
 _BINS = 10
 _POINTS = 5000
-_ABREAST = 3
 _LEGEND = 10
 """Classes that a legend names at most."""
 
@@ -55,7 +54,7 @@ def write_plots(
 def write_explanation(
     folder: Path, shap: dict[str, Any], dependence: Sequence[dict[str, Any]], classes: Sequence[Any] | None
 ) -> None:
-    """Write ``shap.png`` and ``dependence.png`` into ``folder``, as far as there is something to draw.
+    """Write ``shap.png``, and ``dependence_1.png`` and so on into ``folder``, as far as there is something to draw.
 
     Args:
         folder: made if it is not there.
@@ -69,8 +68,8 @@ def write_explanation(
         figure, axes = _figure("SHAP values", f"mean size ({shap['space']})", "", (7, 1 + 0.3 * len(top)))
         axes.barh([e["feature"] for e in top], [e["importance"] for e in top])
         figure.savefig(folder / "shap.png", dpi=110)
-    if dependence:
-        _dependence(dependence, classes).savefig(folder / "dependence.png", dpi=110)
+    for place, found in enumerate(dependence, start=1):
+        _dependence(found, classes).savefig(folder / f"dependence_{place}.png", dpi=110)
 
 
 def lift_points(target: Array, probabilities: Array) -> tuple[Array, Array]:
@@ -159,23 +158,19 @@ def _lift(target: Array, probabilities: Array) -> Figure:
     return figure
 
 
-def _dependence(dependence: Sequence[dict[str, Any]], classes: Sequence[Any] | None) -> Figure:
-    from matplotlib.figure import Figure
-
-    rows = -(-len(dependence) // _ABREAST)
-    figure = Figure(figsize=(3.4 * _ABREAST, 2.8 * rows), layout="constrained")
-    for place, found in enumerate(dependence, start=1):
-        axes = figure.add_subplot(rows, _ABREAST, place)
-        lines = np.array(found["answers"]).T
-        points = [str(point)[:16] for point in found["points"]] if found["kind"] != "number" else found["points"]
-        style = "o" if found["kind"] == "category" else "o-"
-        for line, label in zip(lines, classes if classes and len(lines) > 1 else [None], strict=True):
-            axes.plot(points, line, style, markersize=3, label=None if label is None else str(label)[:20])
-        axes.set_title(found["feature"][:40], fontsize=10)
-        if found["kind"] != "number":
-            axes.tick_params(axis="x", rotation=60, labelsize=7)
-        if 1 < len(lines) <= _LEGEND and place == 1:
-            axes.legend(fontsize=7)
+def _dependence(found: dict[str, Any], classes: Sequence[Any] | None) -> Figure:
+    lines = np.array(found["answers"]).T
+    several = classes is not None and len(lines) > 1
+    up = "mean value" if classes is None else "mean probability" if several else f"mean probability of {classes[-1]}"
+    figure, axes = _figure(found["feature"][:60], "", up, (5.5, 3.6))
+    points = found["points"] if found["kind"] == "number" else [str(point)[:16] for point in found["points"]]
+    for line, label in zip(lines, classes if several and classes else [None], strict=True):
+        name = None if label is None else str(label)[:20]
+        axes.plot(points, line, "o" if found["kind"] == "category" else "o-", markersize=4, label=name)
+    if found["kind"] != "number":
+        axes.tick_params(axis="x", rotation=60, labelsize=8)
+    if 1 < len(lines) <= _LEGEND:
+        axes.legend(fontsize=8)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,15 @@ _COLUMNS = {
 }
 
 
-def evaluation_sections(values: Mapping[str, Any], shap: Mapping[str, Any], pictures: Path) -> list[str]:
+def evaluation_sections(
+    values: Mapping[str, Any], shap: Mapping[str, Any], dependence: Sequence[Mapping[str, Any]], pictures: Path
+) -> list[str]:
     """Return sections for `include.automl.page.extended`.
 
     Args:
         values: ``metrics``, ``latency_ms`` and ``size_mb`` of the evaluation.
         shap: as `include.evaluation.explain.shap_importance` gives it.
+        dependence: as `include.evaluation.dependence.partial_dependence` gives it.
         pictures: folder of what `include.evaluation.plots` wrote; what is not there does not fit the task.
     """
     figures = [
@@ -50,10 +53,11 @@ def evaluation_sections(values: Mapping[str, Any], shap: Mapping[str, Any], pict
     ]
     if "reason" in shap:
         sections.append(paragraph(f"No SHAP values: {shap['reason']}."))
-    if (pictures / "dependence.png").is_file():
-        shows = "Mean answer when one column takes another value, for the most important columns"
-        wide = plots([(shows, pictures / "dependence.png")], wide=True)
-        sections += [heading("Partial dependence"), wide]
+    if dependence:
+        curves = {
+            f"dependence_{place}": f"Mean answer by {found['feature']}" for place, found in enumerate(dependence, 1)
+        }
+        sections += [heading("Partial dependence"), _pictures(pictures, curves)]
     return sections
 
 

@@ -57,7 +57,7 @@ def run(context: StepContext) -> Outcome:
     explained = {"shap": shap, "dependence": dependence}
     (work / "explanation.json").write_text(json.dumps(explained, indent=2), encoding="utf-8")
     searched = context.path("search", REPORT).read_text(encoding="utf-8")
-    report = extended(searched, evaluation_sections(values, shap, work / "plots"))
+    report = extended(searched, evaluation_sections(values, shap, dependence, work / "plots"))
     (work / REPORT).write_text(report, encoding="utf-8")
     found = intervals[spec.metric]
     message = (

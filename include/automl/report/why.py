@@ -93,7 +93,10 @@ def reasons(result: SearchResult, metric: str, greater_is_better: bool) -> list[
 def _made_of(result: SearchResult, metric: str) -> str:
     how = "by the models of its folds" if result.bagged else "by a model that was fitted again on all rows"
     spread = f" ± {result.std:.2g}" if result.std is not None else ""
-    score = f"{metric} {result.mean:.4g}{spread} over {len(result.scores)} folds"
+    folds = (
+        f"{len(result.scores)} folds" if len(result.scores) > 1 else "a single fold, which is all there was time for"
+    )
+    score = f"{metric} {result.mean:.4g}{spread} over {folds}"
     if len(result.members) == 1:
         return f"The model is a single trial, {_named(result.winner)}: {score}. It answers {how}."
     shares = ", ".join(f"{_named(member.record)} ({member.weight:.0%})" for member in result.members)

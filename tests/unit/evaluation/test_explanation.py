@@ -89,15 +89,15 @@ def test_the_page_shows_what_there_is(
     shap = shap_importance(package, rows) if explained else {"reason": "there are none for <this>"}
     dependence = partial_dependence(estimator, prepared.test, ["fee", "plan"]) if explained else []
     write_explanation(tmp_path, shap, dependence, prepared.classes)
-    assert (tmp_path / "shap.png").is_file() is (tmp_path / "dependence.png").is_file() is explained
+    assert (tmp_path / "shap.png").is_file() is (tmp_path / "dependence_2.png").is_file() is explained
     values = {
         "metrics": {"roc_auc": {"value": 0.8, "low": 0.75, "high": None}},
         "latency_ms": {"p50": 0.1, "p95": 0.2},
         "size_mb": 1.5,
     }
-    html = extended(page("t", "l", []), evaluation_sections(values, shap, tmp_path))
+    html = extended(page("t", "l", []), evaluation_sections(values, shap, dependence, tmp_path))
     assert "0.75 to not defined" in html and "0.1 and 0.2 ms" in html and "Lift" in html and "Confusion" in html
-    assert html.count("<img") == (8 if explained else 6)
+    assert html.count("<img") == (9 if explained else 6)
     assert ("none for &lt;this&gt;" in html) is not explained
     assert ("Partial dependence" in html) is explained
     assert not re.search(r'(src|href)="(?!data:)', html)
@@ -113,4 +113,4 @@ def test_several_classes_have_a_line_each(prepared: Prepared, package: ModelPack
     np.testing.assert_allclose(answers.sum(axis=1), 1.0)
     assert answers[0].argmax() == 0 and answers[-1].argmax() == 2
     write_explanation(tmp_path, {"reason": ""}, [found], ("low", "middle", "high"))
-    assert (tmp_path / "dependence.png").stat().st_size > 5000
+    assert (tmp_path / "dependence_1.png").stat().st_size > 5000
