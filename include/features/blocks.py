@@ -8,7 +8,7 @@ transformers.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from include.inference.encoding import Part
 
     Array = np.ndarray[Any, Any]
+
+View = Literal["trees", "scaled"]
+"""How a plan shows rows to a family: as trees like them, or with every quantity on one scale."""
 
 
 class Block(BaseEstimator, ABC):  # type: ignore[misc]

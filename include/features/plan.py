@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from include.features.blocks import Block
+from include.features.blocks import Block, View
 from include.features.categories import CategoryBlock
+from include.features.codes import is_code
 from include.features.generated import ArithmeticBlock, Description, Generated, PairBlock, SquashedArithmeticBlock
 from include.features.numbers import DateBlock, NumberBlock, SquashedBlock
 from include.features.texts import TextBlock, is_free_text
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-View = Literal["trees", "scaled"]
-"""How a plan shows rows to a family: as trees like them, or with every quantity on one scale."""
-
+__all__ = ["MAX_ONEHOT", "FeaturePlan", "FeaturePlanError", "View", "build_plan"]
 
 MAX_ONEHOT: dict[View, int] = {"trees": 4, "scaled": 20}
 """Levels up to which a category is one-hot encoded, unless the spec says otherwise; see docs/features.md."""
@@ -90,7 +89,7 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.feature_names_in_ = np.array(self._columns, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
         self._present(X)
-        self.blocks_ = [block.fit(X, y) for block in self._blocks(X) if block.columns]
+        self.blocks_ = [block.fit(X, y) for block in self._blocks(X, y) if block.columns]
         outputs = self._empty(X)
         for block, out in self._slices(outputs):
             block.write_training(X, y, out)
@@ -119,19 +118,24 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "blocks_")
         return Encoding(inputs=tuple(inputs), parts=tuple(part for block in self.blocks_ for part in block.parts()))
 
-    def _blocks(self, rows: pd.DataFrame) -> list[Block]:
-        """Return the unfitted blocks; the training rows tell which texts are prose."""
+    def _blocks(self, rows: pd.DataFrame, y: Array | None) -> list[Block]:
+        """Return the unfitted blocks; the training rows tell which texts are prose and which numbers are names."""
         pairs = tuple(item for item in self.generated if item[0] == "pair")
         arithmetic = tuple(item for item in self.generated if item[0] != "pair")
         texts = {name for name in self.categorical if _is_text(rows[name])}
+        codes = tuple(
+            name
+            for name in self.numeric
+            if y is not None
+            and is_code(rows[name].to_numpy(np.float64), y, self.task, self.max_onehot, scale=self.scale)
+        )
+        names = (*(name for name in self.categorical if name not in texts), *codes)
         return [
             (SquashedBlock if self.scale else NumberBlock)(tuple(self.numeric), scale=self.scale),
             NumberBlock(tuple(self.booleans), "most_frequent", scale=self.scale),
             DateBlock(tuple(self.dates), scale=self.scale),
             TextBlock(tuple(name for name in self.categorical if name in texts), self.task, self.scale),
-            CategoryBlock(
-                tuple(name for name in self.categorical if name not in texts), self.max_onehot, self.task, self.scale
-            ),
+            CategoryBlock(names, self.max_onehot, self.task, self.scale),
             (SquashedArithmeticBlock if self.scale else ArithmeticBlock)(arithmetic, self.scale),
             PairBlock(pairs, self.max_onehot, self.task, self.scale),
         ]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from include.features.blocks import View
 from include.features.categories import levels_of
 from include.features.encodings import targets_of
-from include.features.plan import View
 from include.inference.squashing import squashed
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Told:
 
     def __init__(self, targets: Array, view: View, rng: np.random.Generator) -> None:
         self.luck = 0.0
-        self._targets, self._share = targets, _told_by_line if view == "scaled" else told_by_levels
+        self._targets, self._share = targets, told_by_line if view == "scaled" else told_by_levels
         self._halves = rng.integers(0, 2, len(targets))
         self._orders = [rng.permutation(len(targets)) for _ in range(_DRAWS)]
 
@@ -64,7 +64,7 @@ def told_by_levels(codes: Array, targets: Array, halves: Array) -> float:
     return 1 - left / total
 
 
-def _told_by_line(values: Array, targets: Array, halves: Array) -> float:
+def told_by_line(values: Array, targets: Array, halves: Array) -> float:
     """Return the share of squares that a straight line explains."""
     total = float((targets**2).sum())
     length = float((values**2).sum())
