@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,9 +16,12 @@ from include.specs import FactoryError
 from include.specs.training import Features
 
 if TYPE_CHECKING:
+    from include.features.generated import Description
     from include.features.plan import View
     from include.features.prepared import Prepared
 
+PlanKey = tuple["View", "tuple[Description, ...]", tuple[str, ...]]
+"""View, generated features and columns left out: what a feature plan depends on beside the rows."""
 CACHE_BYTES = 512 * 2**20
 """Transformed folds that a process keeps; the feature plan does not depend on the trial."""
 
@@ -39,10 +43,30 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class Configuration:
-    """A family and its hyperparameters."""
+    """A family, its hyperparameters, and what it makes of the table's columns.
+
+    Attributes:
+        family: its name.
+        params: JSON-ready hyperparameters.
+        generated: features made of two columns, as `include.features.generated.Description`.
+        left_out: columns that it does without.
+    """
 
     family: str
     params: Params
+    generated: tuple[Description, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Configuration:
+        """Return what ``dataclasses.asdict`` made JSON of."""
+        generated = tuple(tuple(one) for one in document.get("generated", ()))
+        return cls(document["family"], document["params"], generated, tuple(document.get("left_out", ())))
+
+    @property
+    def plan(self) -> PlanKey:
+        """What its feature plan depends on beside the rows; configurations of the same one share it."""
+        return find_family(self.family).view, self.generated, self.left_out
 
 
 @dataclass(frozen=True)
@@ -83,8 +107,8 @@ class Bench:
     objective: Objective
     count: int | None
     seed: int
-    _cache: dict[tuple[int, View], tuple[Array, Array, float]] = field(default_factory=dict)
-    _plans: dict[tuple[int | None, View], Any] = field(default_factory=dict)
+    _cache: dict[tuple[int, PlanKey], tuple[Array, Array, float]] = field(default_factory=dict)
+    _plans: dict[tuple[int | None, PlanKey], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folds: list[Fold] = make_folds(self.prepared, self.count, self.seed)
@@ -102,7 +126,7 @@ class Bench:
             FactoryError: the outputs are not finite, or the score is not defined.
         """
         family = find_family(configuration.family)
-        fit_rows, held_rows, plan_seconds = self._matrices(fold, family.view)
+        fit_rows, held_rows, plan_seconds = self._matrices(fold, configuration.plan)
         fit, held = self.folds[fold]
         started = time.monotonic()
         target, classes = self.prepared.train_target, self.prepared.classes
@@ -128,41 +152,45 @@ class Bench:
     def refit(self, configuration: Configuration, threads: int, seconds: float | None = None) -> Any:
         """Return the configuration's estimator, fitted on all training rows as `plan` shows them."""
         family = find_family(configuration.family)
-        plan = self._plan(family.view)
+        plan = self._plan(configuration.plan)
         target = self.prepared.train_target
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             rows = plan.fit_transform(self.prepared.train, target)
-            self._plans[None, family.view] = plan
+            self._plans[None, configuration.plan] = plan
             model = family.build(configuration.params, self.prepared.task, self.seed, threads)
             conditions = Conditions(seconds=seconds, metric=self.objective.name)
             return family.fit(model, Rows(rows, target), conditions)
 
-    def plan(self, fold: int | None, view: View) -> Any:
+    def plan(self, fold: int | None, key: PlanKey) -> Any:
         """Return the feature plan as it was fitted for a fold, or for all training rows, by `score` or `refit`."""
-        return self._plans[fold, view]
+        return self._plans[fold, key]
 
     def _task(self, present: Array | None) -> Any:
         return "binary" if present is not None and len(present) == 2 else self.prepared.task
 
-    def _plan(self, view: View) -> Any:
+    def _plan(self, key: PlanKey) -> Any:
+        from include.features.generated import Generated
         from include.features.plan import build_plan
 
-        return build_plan(self.prepared.fields, self.features, self.prepared.task, view)
+        view, generated, left_out = key
+        fields = [column for column in self.prepared.fields if column.name not in left_out]
+        made = [Generated(*description) for description in generated]
+        return build_plan(fields, self.features, self.prepared.task, view, made)
 
-    def _matrices(self, fold: int, view: View) -> tuple[Array, Array, float]:
+    def _matrices(self, fold: int, key: PlanKey) -> tuple[Array, Array, float]:
         """Return both sides of a fold as matrices, and the seconds that the plan took; kept while memory allows."""
-        if (kept := self._cache.get((fold, view))) is not None:
+        if (kept := self._cache.get((fold, key))) is not None:
             return kept
         fit, held = self.folds[fold]
         started = time.monotonic()
-        plan, train = self._plan(view), self.prepared.train
+        plan, train = self._plan(key), self.prepared.train
         made = plan.fit_transform(train.iloc[fit], self.prepared.train_target[fit]), plan.transform(train.iloc[held])
         matrices = (*made, time.monotonic() - started)
-        self._plans[fold, view] = plan
+        self._plans[fold, key] = plan
         held_bytes = sum(a.nbytes + b.nbytes for a, b, _ in self._cache.values())
         if held_bytes + sum(side.nbytes for side in made) <= CACHE_BYTES:
-            self._cache[fold, view] = matrices
+            self._cache[fold, key] = matrices
         return matrices
 
 

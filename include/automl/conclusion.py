@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -182,9 +182,7 @@ class Conclusion:
         while waiting or self.pool.busy:
             while waiting and self.pool.busy < together:
                 record = waiting.pop(0)
-                configuration = type(record.configuration)(
-                    record.configuration.family, record.settled or record.configuration.params
-                )
+                configuration = replace(record.configuration, params=record.settled or record.configuration.params)
                 self.pool.submit(Refit(record.number, configuration, threads))
             reckoned = max(_set_aside(record) for record in records)
             left = max(self.plan.budget * (1 + OVERRUN / 2) - self.spent(), reckoned) if hurry else None
@@ -212,9 +210,9 @@ class Conclusion:
     ) -> None:
         parts: list[Part] = []
         for member in members:
-            number, family = member.record.number, member.record.configuration.family
+            number, configuration = member.record.number, member.record.configuration
             folds: list[int | None] = list(range(len(member.record.scores))) if bagged else [None]
-            parts += [Part(number, fold, family, member.weight / len(folds)) for fold in folds]
+            parts += [Part(number, fold, configuration, member.weight / len(folds)) for fold in folds]
         classes = len(prepared.classes) if prepared.classes is not None else None
         pool = self.pool if isinstance(self.pool, Pool) else Pool(self.setup)
         try:

@@ -101,11 +101,11 @@ class RayPool(WorkerPool):
             return Failed(f"its Ray worker was lost ({str(error).strip().splitlines()[0]})")
         work = worker.work
         if isinstance(work, Refit):
-            found.keep(self._setup.scratch, work.number, work.configuration.family)
+            found.keep(self._setup.scratch, work.number, work.configuration)
             return Refitted()
         return self._scored(worker, *found)
 
     def _scored(self, worker: RayWorker, done: FoldDone, files: FoldFiles) -> FoldDone:
         assert isinstance(worker.work, Validate)
-        files.keep(self._setup.scratch, worker.work.number, worker.fold, worker.work.configuration.family)
+        files.keep(self._setup.scratch, worker.work.number, worker.fold, worker.work.configuration)
         return done

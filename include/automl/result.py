@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,22 +130,18 @@ class SearchResult:
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters of the only trial, or family, parameters and weight of each one: what a refit begins with."""
-        if len(self.members) == 1:
+        if len(self.members) == 1 and not (self.winner.configuration.generated or self.winner.configuration.left_out):
             return self.winner.configuration.params
-        return {
-            "members": [
-                {
-                    "family": member.record.configuration.family,
-                    "params": member.record.configuration.params,
-                    "weight": round(member.weight, 4),
-                }
-                for member in self.members
-            ]
-        }
+        return {"members": [_document(member) for member in self.members]}
 
 
 def configurations(algorithm: str, parameters: dict[str, Any]) -> tuple[Configuration, ...]:
     """Return the configurations that `SearchResult.algorithm` and `SearchResult.parameters` stand for."""
-    if algorithm != ENSEMBLE:
+    if "members" not in parameters:
         return (Configuration(algorithm, parameters),)
-    return tuple(Configuration(member["family"], member["params"]) for member in parameters["members"])
+    return tuple(Configuration.of(member) for member in parameters["members"])
+
+
+def _document(member: Member) -> dict[str, Any]:
+    kept = {name: value for name, value in asdict(member.record.configuration).items() if value or name == "params"}
+    return {**kept, "weight": round(member.weight, 4)}

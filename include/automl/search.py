@@ -9,18 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from include.automl.columns import ColumnChoice
 from include.automl.conclusion import Conclusion, reserve
 from include.automl.pool import Pool, warm_up
 from include.automl.portfolio import portfolio
 from include.automl.result import Plan, SearchError, SearchResult
 from include.automl.trials import Record, State, Trials
-from include.automl.worker import Failed, Setup, Validate
+from include.automl.worker import Failed, Look, Looked, Setup, Validate
 
 __all__ = ["Plan", "SearchError", "SearchResult", "forget", "search", "take_part"]
 
 log = logging.getLogger(__name__)
 TRIAL_SHARE = 0.25
 """Share of the budget that one trial may take, where its family can stop earlier."""
+LOOK_SHARE, SHORTEST_LOOK = 0.15, 3.0
+"""Share of the budget, and least seconds, for finding out which columns can go and which combinations of them pay."""
 SHORTEST_FIT = 0.3
 """Seconds that a fit is given at least."""
 _LOOK_SECONDS = 1.0
@@ -107,6 +110,7 @@ class _Search:
 
     def explore(self) -> None:
         """Run trials until the budget is used up, or there have been enough."""
+        self._look()
         while self.left > 0 or self._nothing_yet():
             late = self.left <= 0
             if late and self._settle():
@@ -118,6 +122,13 @@ class _Search:
             for worker, report in self.pool.reports(late_wait if late else self.left):
                 self._handle(worker, report)
         self._cancel("the budget was used up")
+
+    def _look(self) -> None:
+        """Let one worker find out what pays of the columns, while the others try the first configurations."""
+        seconds = LOOK_SHARE * self.plan.budget
+        if self.plan.first or self.plan.make_pool is not Pool or self.trials.looked or seconds < SHORTEST_LOOK:
+            return
+        self.pool.submit(Look(seconds))
 
     def _fill(self, late: bool) -> None:
         """Start as many trials as may run at the same time."""
@@ -150,6 +161,8 @@ class _Search:
 
     def _handle(self, worker: Any, report: Any) -> None:
         work = worker.work
+        if isinstance(work, Look):
+            self._looked(worker, report)
         if not isinstance(work, Validate):
             return
         if isinstance(report, Failed):
@@ -169,6 +182,13 @@ class _Search:
         self.pool.answer(worker, go_on=not prune)
         if prune:
             self._end(work.number, "pruned")
+
+    def _looked(self, worker: Any, report: Any) -> None:
+        """Let further trials make of the columns what was found to pay."""
+        worker.work = None
+        if isinstance(report, Failed):
+            log.warning("the columns could not be looked at: %s", report.reason)
+        self.trials.columns = report.columns if isinstance(report, Looked) else ColumnChoice()
 
     def _end(self, number: int, state: State, reason: str = "") -> None:
         self.on_trial(self.trials.end(number, state, reason))

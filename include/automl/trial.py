@@ -47,12 +47,12 @@ class FoldFiles:
     part: FittedPart | None
     plan: Any
 
-    def keep(self, scratch: Path, number: int, fold: int, family: str) -> None:
+    def keep(self, scratch: Path, number: int, fold: int, configuration: Configuration) -> None:
         """Write it into the scratch folder of the search, each file whole or not at all."""
         _save(oof_file(scratch, number, fold), rows=self.held, outputs=self.outputs)
         if self.part is not None:
             store(model_file(scratch, number, fold), self.part)
-            if not (file := plan_file(scratch, fold, find_family(family).view)).exists():
+            if not (file := plan_file(scratch, fold, configuration.plan)).exists():
                 store(file, self.plan)
 
 
@@ -100,7 +100,7 @@ class Trial:
             settled=family.settled(self._configuration.params, self._fitted) if last else None,
         )
         part = FittedPart(found.estimator, found.present) if covers else None
-        plan = bench.plan(number, family.view) if covers else None
+        plan = bench.plan(number, self._configuration.plan) if covers else None
         return done, FoldFiles(held, found.outputs, part, plan)
 
     @property
@@ -115,16 +115,16 @@ class RefitFiles:
     part: FittedPart
     plan: Any
 
-    def keep(self, scratch: Path, number: int, family: str) -> None:
+    def keep(self, scratch: Path, number: int, configuration: Configuration) -> None:
         """Write it into the scratch folder of the search."""
-        store(plan_file(scratch, None, find_family(family).view), self.plan)
+        store(plan_file(scratch, None, configuration.plan), self.plan)
         store(model_file(scratch, number, None), self.part)
 
 
 def refit(bench: Bench, configuration: Configuration, threads: int, seconds: float | None = None) -> RefitFiles:
     """Fit a configuration on all training rows."""
     model = bench.refit(configuration, threads, seconds)
-    return RefitFiles(FittedPart(model, None), bench.plan(None, find_family(configuration.family).view))
+    return RefitFiles(FittedPart(model, None), bench.plan(None, configuration.plan))
 
 
 def _save(file: Path, **arrays: Any) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from include.automl.bench import Configuration, Objective
+from include.automl.columns import ColumnChoice
 from include.automl.families import Family, Params, find_family
 from include.automl.storage import StorageError, exclusive, may_be_shared, open_storage
 from include.specs.training import Task
@@ -134,6 +135,7 @@ class Trials:
         self._study.sampler = _sampler(seed + earlier + _SEEDS_APART * (place or 0))
         self._study.pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_min_trials=4)
         self._running: dict[int, Running] = {}
+        self._columns: ColumnChoice | None = None
 
     @property
     def shared(self) -> bool:
@@ -174,7 +176,13 @@ class Trials:
             for configuration in first:
                 whole = configuration.family not in seen
                 seen.add(configuration.family)
-                self._study.enqueue_trial(_flat(configuration), user_attrs={"whole": whole}, skip_if_exists=True)
+                attributes: dict[str, Any] = {"whole": whole}
+                if configuration.generated or configuration.left_out:
+                    attributes["columns"] = {
+                        "generated": configuration.generated,
+                        "left_out": configuration.left_out,
+                    }
+                self._study.enqueue_trial(_flat(configuration), user_attrs=attributes, skip_if_exists=True)
 
     def ask(self, most: int) -> tuple[int, Configuration] | Record | None:
         """Return the number and the configuration of the next trial; its record where it fails at once.
@@ -192,12 +200,38 @@ class Trials:
                 trial.set_user_attr("place", self._place)
         family = self._families[trial.suggest_categorical("family", tuple(self._families))]
         try:
-            configuration = Configuration(family.name, family.sample(_Prefixed(trial, family.name), self._task))
+            params = family.sample(_Prefixed(trial, family.name), self._task)
+            configuration = self._with_columns(trial, family, params)
         except Exception as error:
             self._running[trial.number] = Running(trial, Configuration(family.name, {}))
             return self.end(trial.number, "failed", f"{type(error).__name__}: {error}")
         self._running[trial.number] = Running(trial, configuration)
         return trial.number, configuration
+
+    def _with_columns(self, trial: optuna.Trial, family: Family, params: Params) -> Configuration:
+        """Return a configuration with the columns that it was queued with, or those that were found to pay."""
+        if (queued := trial.user_attrs.get("columns")) is not None:
+            return Configuration.of({"family": family.name, "params": params, **queued})
+        made = self.columns.generated.get(family.view, ())
+        return Configuration(family.name, params, made, tuple(self.columns.left_out))
+
+    @property
+    def columns(self) -> ColumnChoice:
+        """What further trials make of the columns."""
+        if self._columns is None:
+            found = self._study.user_attrs.get("columns")
+            self._columns = ColumnChoice.of(found) if found else ColumnChoice()
+        return self._columns
+
+    @columns.setter
+    def columns(self, found: ColumnChoice) -> None:
+        self._columns = found
+        self._study.set_user_attr("columns", asdict(found))
+
+    @property
+    def looked(self) -> bool:
+        """Whether it was found out already which columns pay."""
+        return "columns" in self._study.user_attrs
 
     def _tried(self) -> int:
         """Return how many trials have ended, or are under way, at any place."""
@@ -311,7 +345,7 @@ def _record(trial: optuna.trial.FrozenTrial, families: Mapping[str, Family]) -> 
         return Record(
             trial.number, Configuration(family, params), "interrupted", started=started, reason=reason, place=place
         )
-    return Record(**{**kept, "configuration": Configuration(**kept["configuration"]), "scores": tuple(kept["scores"])})
+    return Record(**{**kept, "configuration": Configuration.of(kept["configuration"]), "scores": tuple(kept["scores"])})
 
 
 def _sampler(seed: int) -> Any:

@@ -14,6 +14,7 @@ from multiprocessing.process import parent_process
 from pathlib import Path
 
 from include.automl.bench import Bench, Configuration, Objective
+from include.automl.columns import ColumnChoice, look
 from include.automl.ensemble.assemble import Part, assemble
 from include.automl.ensemble.calibration import Calibration
 from include.automl.trial import Trial, refit
@@ -67,6 +68,13 @@ class Refit:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Work: find out within ``seconds`` which columns can go, and which features pay that are made of two of them."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Assemble:
     """Work: make one model of the fitted ``parts`` and save it to ``file``, ready to serve."""
 
@@ -82,6 +90,13 @@ class Refitted:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """Report: what was found of the columns."""
+
+    columns: ColumnChoice
+
+
+@dataclass(frozen=True)
 class Assembled:
     """Report: the file is written."""
 
@@ -93,7 +108,7 @@ class Failed:
     reason: str
 
 
-Work = Validate | Refit | Assemble
+Work = Validate | Refit | Look | Assemble
 
 
 def serve(connection: Connection, setup: Setup) -> None:
@@ -121,15 +136,17 @@ def serve(connection: Connection, setup: Setup) -> None:
             connection.send(Failed(f"{type(error).__name__}: {error}"))
 
 
-def _do(work: Validate | Refit, bench: Bench, setup: Setup, loaded: float, connection: Connection) -> None:
+def _do(work: Validate | Refit | Look, bench: Bench, setup: Setup, loaded: float, connection: Connection) -> None:
     from threadpoolctl import threadpool_limits
 
     threads = work.threads if isinstance(work, Refit) else setup.threads
     with threadpool_limits(limits=threads):
         if isinstance(work, Refit):
             fitted = refit(bench, work.configuration, work.threads, work.seconds)
-            fitted.keep(setup.scratch, work.number, work.configuration.family)
+            fitted.keep(setup.scratch, work.number, work.configuration)
             connection.send(Refitted())
+        elif isinstance(work, Look):
+            connection.send(Looked(look(bench.prepared, bench.features, bench.objective, work.seconds, bench.seed)))
         else:
             _validate(work, bench, setup, loaded, connection)
 
@@ -139,7 +156,7 @@ def _validate(work: Validate, bench: Bench, setup: Setup, loaded: float, connect
     trial = Trial(bench, work.configuration, setup.threads, loaded, work.folds, work.seconds)
     for fold in count():
         done, files = trial.next()
-        files.keep(setup.scratch, work.number, fold, work.configuration.family)
+        files.keep(setup.scratch, work.number, fold, work.configuration)
         connection.send(done)
         if done.last or not connection.recv():
             return

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from include.automl.bench import Configuration, PlanKey
 from include.automl.ensemble.calibration import Calibration
 from include.automl.families import find_family
 from include.automl.folds import Array
 from include.store.packages import save_estimator
-
-if TYPE_CHECKING:
-    from include.features.plan import View
 
 
 @dataclass(frozen=True)
@@ -24,13 +23,13 @@ class Part:
     Attributes:
         number: its trial.
         fold: the fold whose other rows it was fitted on; None where it was fitted on all rows.
-        family: its algorithm family.
+        configuration: what was fitted.
         weight: of its answer; the parts' sum to 1.
     """
 
     number: int
     fold: int | None
-    family: str
+    configuration: Configuration
     weight: float
 
 
@@ -52,9 +51,11 @@ def model_file(scratch: Path, number: int, fold: int | None) -> Path:
     return scratch / f"{number}.{_name(fold)}.model"
 
 
-def plan_file(scratch: Path, fold: int | None, view: View) -> Path:
-    """Return where the feature plan of a fold, or of all rows, is kept: all trials of a view share it."""
-    return scratch / f"plan.{_name(fold)}.{view}"
+def plan_file(scratch: Path, fold: int | None, key: PlanKey) -> Path:
+    """Return where the feature plan of a fold, or of all rows, is kept: all trials that see the rows alike share it."""
+    view, *columns = key
+    made = f".{sha256(repr(columns).encode()).hexdigest()[:10]}" if any(columns) else ""
+    return scratch / f"plan.{_name(fold)}.{view}{made}"
 
 
 def _name(fold: int | None) -> str:
@@ -92,9 +93,12 @@ def assemble(parts: Sequence[Part], scratch: Path, classes: int | None, calibrat
     from sklearn.pipeline import Pipeline
 
     fitted = [_load(model_file(scratch, part.number, part.fold)) for part in parts]
-    keys = [(part.fold, find_family(part.family).view) for part in parts]
+    keys = [(part.fold, part.configuration.plan) for part in parts]
     plans = {key: _load(plan_file(scratch, *key)) for key in dict.fromkeys(keys)}
-    models = [find_family(part.family).for_serving(one.estimator) for part, one in zip(parts, fitted, strict=True)]
+    models = [
+        find_family(part.configuration.family).for_serving(one.estimator)
+        for part, one in zip(parts, fitted, strict=True)
+    ]
     if len(parts) == 1 and calibration == Calibration() and fitted[0].present is None:
         pipeline = Pipeline([("features", plans[keys[0]]), ("model", models[0])])
     else:

@@ -11,7 +11,7 @@ from include.automl.folds import Array
 from include.inference.ensemble import SMALLEST, calibrated
 
 SURE = 2.0
-"""Standard errors by which a calibration must lower the log loss of rows that it was not fitted on: of those that are of
+"""Standard errors by which a calibration must lower the log loss of unseen rows: of those that are of
 no use, one in forty passes."""
 APART = 1e-3
 """Least distance between the points of a line: a single-precision runtime must follow it."""
