@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from include.automl.leaderboard import ranked, write_leaderboard, write_plots
-from include.automl.report.build import REPORT, search_report
+from include.automl.report.build import REPORT
 from include.automl.search import Plan, SearchResult, forget, search
 from include.automl.trials import Record
 from include.evaluation.metrics import best_threshold, metric
@@ -27,6 +27,7 @@ from include.specs import ModelSpec
 from include.steps.context import Outcome, StepContext
 from include.steps.optimisation import optimise
 from include.steps.search_plan import gather, plan_of, say
+from include.steps.search_report import write_report
 from include.store.links import artifact_url
 from include.store.packages import ESTIMATOR, Manifest, load_package, save_manifest
 
@@ -59,7 +60,8 @@ def run(context: StepContext) -> Outcome:
     target = prepared.train_target[result.oof.rows]
     choice = optimise(package, load_package(package), choice, prepared, spec)
     values = {**_values(spec, strategy, result, threshold, run_id), "packaging": choice.model_dump()}
-    _write(context, values, result, target, plan.budget)
+    _write(context, values, result, target)
+    write_report(context, result, prepared, plan.budget)
     _log(context, tracking, run_id, values, plan, result, prepared)
     forget(plan.scratch)
     links = {"MLflow run": tracking.run_url(run_id)} | {
@@ -137,26 +139,13 @@ def _values(spec: ModelSpec, strategy: str, result: SearchResult, threshold: flo
     }
 
 
-def _write(context: StepContext, values: dict[str, Any], result: SearchResult, target: Any, budget: float) -> None:
+def _write(context: StepContext, values: dict[str, Any], result: SearchResult, target: Any) -> None:
     work, scorer = context.work, metric(context.spec.metric)
     (work / "candidate.json").write_text(json.dumps(values, indent=2), encoding="utf-8")
     write_leaderboard(
         work, result, f"{context.spec.name}: leaderboard of the search", scorer.name, scorer.greater_is_better
     )
     write_plots(work / "plots", result.records, scorer.name, scorer.greater_is_better)
-    told = context.values("prepare")
-    report = search_report(
-        f"{context.spec.name}: report of the search",
-        result,
-        scorer.name,
-        scorer.greater_is_better,
-        budget,
-        context.spec.search.parallel,
-        told["dropped"],
-        told.get("notes", ()),
-        work / "plots",
-    )
-    (work / REPORT).write_text(report, encoding="utf-8")
     oof = result.oof
     write_outputs(work / "oof.parquet", target, oof.outputs, row=oof.rows, fold=oof.folds)
 

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from include.automl.bench import Configuration
+from include.automl.bench import Bench, Configuration, FoldResult
 from include.automl.ensemble.calibration import Calibration
+from include.automl.families import find_family
 from include.automl.leaderboard import write_plots
 from include.automl.page import extended, heading, page
 from include.automl.report.build import search_report
 from include.automl.report.effort import by_family, use_of_budget
+from include.automl.report.learning import PICTURE, draw_learning_curve, learning_curve
 from include.automl.report.why import lead, reasons
 from include.automl.result import Member, OutOfFold, SearchResult
 from include.automl.trials import Record
+from include.evaluation.metrics import metric
+from include.features.prepared import Prepared
+from include.specs import FactoryError
+from include.specs.training import Features
+from include.store.packages import Field
 
 RECORDS = [
     Record(0, Configuration("linear", {"strength": 1.0}), "done", (0.70, 0.72, 0.71), 1.0, 0.1, 100.0, 101.0),
@@ -95,6 +105,14 @@ def test_time_is_told_by_family_and_as_a_whole() -> None:
     assert use_of_budget([], 15.0, 1.0, 2)
 
 
+def test_the_page_names_generated_features_and_columns_that_were_left_out(tmp_path: Path) -> None:
+    made = Configuration("linear", {}, (("ratio", "income", "debt"),), ("noise <1>",))
+    record = Record(0, made, "done", (0.7, 0.8), 1.0, 0.1, 100.0, 101.0)
+    found = SearchResult((Member(record, 1.0),), True, Calibration(), (0.7, 0.8), Path("x"), OOF, [record], 1.0)
+    html = search_report("t", found, "roc_auc", True, 15.0, 2, {}, [], tmp_path)
+    assert "income / debt" in html and "noise &lt;1&gt;" in html and "Every column is a feature" in html
+
+
 def test_the_page_needs_nothing_beside_it_and_escapes_what_it_is_told(tmp_path: Path) -> None:
     write_plots(tmp_path, RECORDS, "roc_auc", True)
     found = result({1: 0.6, 0: 0.4}, SCORES)
@@ -107,3 +125,49 @@ def test_the_page_needs_nothing_beside_it_and_escapes_what_it_is_told(tmp_path: 
     longer = extended(html, [heading("Held-out rows")])
     assert longer.index("Held-out rows") > longer.index("numbers the rows") and longer.endswith("</html>\n")
     assert extended(page("t", "l", ["a"]), ["b"]).count("<!-- end of sections -->") == 1
+
+
+def bench(ordered: bool = False, rows: int = 400) -> Bench:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(rows, 20)), columns=[f"x{i}" for i in range(20)])
+    fields = tuple(Field(name=name, type="number") for name in frame.columns)
+    target = (frame.sum(axis=1) + rng.normal(scale=2, size=rows) > 0).astype(int).to_numpy()
+    prepared = Prepared("binary", fields, ("no", "yes"), frame, target, frame[:5], target[:5], ordered=ordered)
+    return Bench(prepared, Features(), metric("roc_auc"), 4, 0)
+
+
+def test_a_learning_curve_rises_with_the_rows(tmp_path: Path) -> None:
+    made = bench()
+    points = learning_curve(made, Configuration("linear", find_family("linear").defaults("binary")), 1, 60.0)
+    assert [point.rows for point in points] == [30, 75, 150, 300]
+    assert all(len(point.scores) == 3 for point in points)
+    assert np.mean(points[-1].scores) > np.mean(points[0].scores) + 0.05
+    draw_learning_curve(tmp_path / "made" / PICTURE, points, "roc_auc")
+    assert (tmp_path / "made" / PICTURE).stat().st_size > 5000
+    draw_learning_curve(tmp_path / "one.png", points[:1], "roc_auc")
+    assert not (tmp_path / "one.png").exists()
+
+
+def test_a_learning_curve_keeps_its_time_and_takes_the_latest_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, seen = bench(ordered=True), []
+
+    def slow(part: Bench, configuration: Configuration, fold: int, *conditions: Any) -> FoldResult:
+        seen.append(part.folds[fold][0])
+        time.sleep(0.2)
+        return FoldResult(0.5, np.zeros(1), None, None, 0.0, 0.0)
+
+    monkeypatch.setattr(Bench, "score", slow)
+    last = made.folds[0][0][-1]
+    began = time.monotonic()
+    points = learning_curve(made, Configuration("linear", {}), 1, 0.9)
+    assert time.monotonic() - began < 10 and len(seen) <= 4
+    assert points and len(points) < 4
+    assert seen[0][-1] == last and np.array_equal(seen[0], np.arange(last + 1 - len(seen[0]), last + 1))
+
+
+def test_a_learning_curve_ends_where_a_fit_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*told: Any) -> FoldResult:
+        raise FactoryError("not finite")
+
+    monkeypatch.setattr(Bench, "score", failing)
+    assert learning_curve(bench(), Configuration("linear", {}), 1, 60.0) == []
