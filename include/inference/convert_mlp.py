@@ -8,6 +8,7 @@ import numpy as np
 
 from include.inference.mlp import TabularMLPClassifier, TabularMLPRegressor
 from include.inference.mlp_inputs import SOFT
+from include.inference.nodes import Nodes
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -32,31 +33,8 @@ def register_mlp() -> None:
     )
 
 
-class _Graph:
-    """Adds nodes to what skl2onnx is building."""
-
-    def __init__(self, scope: Any, container: Any) -> None:
-        self._scope, self._container = scope, container
-
-    def constant(self, value: Any, dtype: Any = np.float32) -> str:
-        """Return the name of a new constant."""
-        from onnx import numpy_helper
-
-        name: str = self._scope.get_unique_variable_name("mlp")
-        tensor = numpy_helper.from_array(np.ascontiguousarray(value, dtype=dtype), name)
-        self._container.add_initializer(name, tensor.data_type, list(tensor.dims), tensor)
-        return name
-
-    def add(self, kind: str, *inputs: str, to: str | None = None, **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        output: str = to or self._scope.get_unique_variable_name("mlp")
-        name = self._scope.get_unique_operator_name(kind)
-        self._container.add_node(kind, list(inputs), [output], name=name, **attributes)
-        return output
-
-
 def _classifier(scope: Any, operator: Any, container: Any) -> None:
-    graph, model = _Graph(scope, container), operator.raw_operator
+    graph, model = Nodes(scope, container), operator.raw_operator
     label, probabilities = (output.full_name for output in operator.outputs)
     shares = graph.add("Softmax", _outputs(graph, operator, model), axis=-1)
     _mean(graph, shares, model, to=probabilities)
@@ -65,7 +43,7 @@ def _classifier(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _regressor(scope: Any, operator: Any, container: Any) -> None:
-    graph, model = _Graph(scope, container), operator.raw_operator
+    graph, model = Nodes(scope, container), operator.raw_operator
     standard = _mean(graph, _outputs(graph, operator, model), model)
     values = graph.add("Mul", standard, graph.constant(model.deviation_))
     values = graph.add("Add", values, graph.constant(model.mean_))
@@ -73,7 +51,7 @@ def _regressor(scope: Any, operator: Any, container: Any) -> None:
     graph.add("Clip", values, *ends, to=operator.outputs[0].full_name)
 
 
-def _outputs(graph: _Graph, operator: Any, model: Any) -> str:
+def _outputs(graph: Nodes, operator: Any, model: Any) -> str:
     """Add what `include.inference.mlp_network.forward` does."""
     values = _inputs(graph, operator.inputs[0].full_name, model.inputs_)
     last = len(model.weights_) - 1
@@ -87,7 +65,7 @@ def _outputs(graph: _Graph, operator: Any, model: Any) -> str:
     return values
 
 
-def _inputs(graph: _Graph, rows: str, inputs: Any) -> str:
+def _inputs(graph: Nodes, rows: str, inputs: Any) -> str:
     """Add what `include.inference.mlp_inputs.MLPInputs` does."""
     values = graph.add("Max", rows, graph.constant(inputs.lowest))
     values = graph.add("Min", values, graph.constant(inputs.highest))
@@ -104,17 +82,17 @@ def _inputs(graph: _Graph, rows: str, inputs: Any) -> str:
     return graph.add("Concat", values, steps, axis=1)
 
 
-def _activated(graph: _Graph, values: str) -> str:
+def _activated(graph: Nodes, values: str) -> str:
     ratio = graph.add("Div", values, _root(graph, values))
     return graph.add("Add", graph.add("Mul", values, ratio), values)
 
 
-def _root(graph: _Graph, values: str) -> str:
+def _root(graph: Nodes, values: str) -> str:
     """Add the root of one more than the square of ``values``."""
     return graph.add("Sqrt", graph.add("Add", graph.add("Mul", values, values), graph.constant(1.0)))
 
 
-def _mean(graph: _Graph, values: str, model: Any, to: str | None = None) -> str:
+def _mean(graph: Nodes, values: str, model: Any, to: str | None = None) -> str:
     """Add the mean over the members."""
     if len(model.weights_[0]) == 1:
         return graph.add("Identity", values, to=to)

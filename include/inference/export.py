@@ -70,13 +70,17 @@ def export(runtime: str, model: Any, encoding: Encoding, manifest: Manifest, fol
 
 def _onnx(model: Any, encoding: Encoding, manifest: Manifest, folder: Path) -> None:
     from include.inference.blended import blended_graph, is_blend
+    from include.inference.convert_kernel import register_kernel
     from include.inference.convert_mlp import register_mlp
+    from include.inference.convert_neighbours import register_neighbours
     from include.inference.encoder import Encoder
     from include.inference.runtimes.onnx import MODEL_FILE
 
     width, classifies = Encoder(encoding, manifest.features).outputs, manifest.classes is not None
     _register_boosters()
     register_mlp()
+    register_kernel()
+    register_neighbours()
     if is_blend(model):
         graph = blended_graph(model, lambda member, columns: _graph(member, columns, classifies), OPSETS)
     else:
@@ -182,8 +186,10 @@ def _catboost_graph(model: Any) -> Any:
         model.save_model(str(file), format="onnx")
         graph = onnx.load(str(file))
     nodes, outputs = graph.graph.node, graph.graph.output
+    answer = outputs[-1].name
     if nodes[-1].op_type == "ZipMap":
-        matrix = onnx.helper.make_tensor_value_info(nodes[-1].input[0], onnx.TensorProto.FLOAT, None)
-        del nodes[-1], outputs[:]
-        outputs.append(matrix)
+        answer = nodes[-1].input[0]
+        del nodes[-1]
+    del outputs[:]  # CatBoost writes the rank of a regression's output down wrongly
+    outputs.append(onnx.helper.make_tensor_value_info(answer, onnx.TensorProto.FLOAT, None))
     return graph

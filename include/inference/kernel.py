@@ -13,11 +13,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 Array = np.ndarray[Any, np.dtype[Any]]
-_Weighed = tuple[Array, Array, Array | None]
-"""Rows, their codes, and their weights where they have any."""
 EXACT_ROWS = 4000
 """Rows up to which a support vector machine is solved exactly: its time grows with their square."""
-EXACT_CLASSES = 5
+EXACT_CLASSES = 10
 """Classes up to which it is: there is a machine for each pair of them."""
 MOST_STEPS = 200_000
 """Steps of a machine's solver, each as long as there are rows: a large ``strength`` would ask for ever more."""
@@ -84,17 +82,11 @@ class _Kernel(BaseEstimator):  # type: ignore[misc]
 class KernelClassifier(ClassifierMixin, _Kernel):  # type: ignore[misc]
     """A support vector machine of few rows, else a logistic regression on landmarks; both with probabilities.
 
-    Probabilities of a machine are a logistic regression on its decisions for rows that it was not fitted on (Platt
-    1999): ``held`` where it is given, else a fifth of the rows, before it is fitted again on all of them.
+    Probabilities of a machine are a logistic regression on decisions (Platt 1999), which for each third of the rows are
+    those of a machine that was fitted to the others.
     """
 
-    def fit(
-        self,
-        X: Array,  # noqa: N803 - sklearn's name
-        y: Array,
-        sample_weight: Array | None = None,
-        held: _Weighed | None = None,
-    ) -> Self:
+    def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Self:  # noqa: N803 - sklearn's name
         """Fit on rows, shape (rows, columns), and codes 0 … n-1."""
         rows = np.asarray(X, dtype=np.float64)
         self.classes_ = np.unique(y)
@@ -102,27 +94,27 @@ class KernelClassifier(ClassifierMixin, _Kernel):  # type: ignore[misc]
         if len(self.classes_) < 2:
             self._settle(rows[:1], np.zeros((1, 1)), np.zeros(1))
         elif len(rows) <= EXACT_ROWS and len(self.classes_) <= EXACT_CLASSES:
-            self._fit_exactly(rows, y, sample_weight, held)
+            self._fit_exactly(rows, np.asarray(y), sample_weight)
         else:
             centres, way, coordinates = self._landmarks(rows)
-            linear = _logistic(self.strength).fit(coordinates, y, sample_weight=sample_weight)
+            linear = _logistic(10 * self.strength).fit(coordinates, y, sample_weight=sample_weight)
             self._settle(centres, way @ linear.coef_.T, linear.intercept_)
         return self
 
-    def _fit_exactly(self, rows: Array, codes: Array, weights: Array | None, held: _Weighed | None) -> None:
-        if held is None:
-            left = _a_fifth(codes, self.random_state)
-            part = None if weights is None else weights[left]
-            machine = self._machine(rows[~left], codes[~left], None if weights is None else weights[~left])
-            link = _link(machine, (rows[left], codes[left], part), (rows, codes, weights))
-            machine = self._machine(rows, codes, weights)
-        else:
-            machine = self._machine(rows, codes, weights)
-            link = _link(machine, held, (rows, codes, weights))
-        decisions, bias = _of_pairs(machine)
-        self._settle(machine.support_vectors_, decisions @ link.coef_.T, bias @ link.coef_.T + link.intercept_)
+    def _fit_exactly(self, rows: Array, codes: Array, weights: Array | None) -> None:
+        weights = np.ones(len(codes)) if weights is None else weights
+        third = _thirds(codes, self.random_state)
+        decisions = np.zeros((len(rows), len(self.classes_) * (len(self.classes_) - 1) // 2))
+        for one in range(3):
+            machine = self._machine(rows[third != one], codes[third != one], weights[third != one])
+            asked = (third == one) | (third < 0)
+            decisions[asked] = machine.decision_function(rows[asked]).reshape(asked.sum(), -1)
+        link = _logistic(1.0).fit(decisions, codes, sample_weight=weights)
+        machine = self._machine(rows, codes, weights)
+        of_pairs, bias = _of_pairs(machine)
+        self._settle(machine.support_vectors_, of_pairs @ link.coef_.T, bias @ link.coef_.T + link.intercept_)
 
-    def _machine(self, rows: Array, codes: Array, weights: Array | None) -> Any:
+    def _machine(self, rows: Array, codes: Array, weights: Array) -> Any:
         from sklearn.svm import SVC
 
         machine = SVC(C=self.strength, gamma=self.gamma_, decision_function_shape="ovo", max_iter=MOST_STEPS)
@@ -225,21 +217,12 @@ def _of_pairs(machine: Any) -> tuple[Array, Array]:
     return weights, np.asarray(machine.intercept_)
 
 
-def _a_fifth(codes: Array, seed: int | None) -> Array:
-    """Return which rows to leave out: a fifth of each class."""
+def _thirds(codes: Array, seed: int | None) -> Array:
+    """Return to which third of its class each row belongs; -1 for rows of a class that has fewer than three."""
     rng = np.random.default_rng(seed)
-    left = np.zeros(len(codes), dtype=bool)
+    third = np.full(len(codes), -1)
     for code in np.unique(codes):
         places = rng.permutation(np.flatnonzero(codes == code))
-        left[places[: len(places) // 5]] = True
-    return left
-
-
-def _link(machine: Any, unseen: _Weighed, known: _Weighed) -> Any:
-    """Return the way from decisions to probabilities, fitted on unseen rows, and known ones of classes they lack."""
-    absent = np.isin(known[1], np.setdiff1d(known[1], unseen[1]))
-    rows, codes = np.concatenate([unseen[0], known[0][absent]]), np.concatenate([unseen[1], known[1][absent]])
-    weights = [np.ones(len(one[1])) if one[2] is None else one[2] for one in (unseen, known)]
-    decisions = machine.decision_function(rows)
-    decisions = decisions[:, None] if decisions.ndim == 1 else decisions
-    return _logistic(1.0).fit(decisions, codes, sample_weight=np.concatenate([weights[0], weights[1][absent]]))
+        if len(places) >= 3:
+            third[places] = np.arange(len(places)) % 3
+    return third

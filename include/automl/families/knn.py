@@ -14,7 +14,7 @@ from include.specs.training import Task
 MOST_VALUES = 5 * 10**6
 """Values that a model may remember: 20 MB, all of which it goes through for each prediction."""
 MOST_DISTANCES = 1e9
-"""Most distances between all rows, as a cross-validation asks for; those of p = 1 take eight times as long."""
+"""Most distances between all rows, as a cross-validation asks for: those of 31 000."""
 
 
 class NearestNeighbours(Family):
@@ -29,14 +29,13 @@ class NearestNeighbours(Family):
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
         """Return few neighbours weighted by distance, and many."""
-        return {"neighbours": 12, "weights": "distance", "p": 2}, {"neighbours": 50, "weights": "distance", "p": 1}
+        return {"neighbours": 12, "weights": "distance"}, {"neighbours": 50, "weights": "distance"}
 
     def sample(self, space: Space, task: Task) -> Params:
-        """Draw the number of neighbours, what they weigh, and the distance."""
+        """Draw the number of neighbours, and what they weigh."""
         return {
             "neighbours": space.suggest_int("neighbours", 3, 100, log=True),
             "weights": space.suggest_categorical("weights", ("uniform", "distance")),
-            "p": space.suggest_categorical("p", (1, 2)),
         }
 
     def build(self, params: Params, task: Task, seed: int, threads: int) -> Any:
@@ -44,7 +43,7 @@ class NearestNeighbours(Family):
         from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
         kind = KNeighborsRegressor if task == "regression" else KNeighborsClassifier
-        return kind(n_neighbors=params["neighbours"], weights=params["weights"], p=params["p"], n_jobs=threads)
+        return kind(n_neighbors=params["neighbours"], weights=params["weights"], n_jobs=threads)
 
     def fit(self, estimator: Any, rows: Rows, conditions: Conditions) -> Any:
         """Remember the rows; where they have weights, rows drawn by them.
@@ -53,11 +52,10 @@ class NearestNeighbours(Family):
             FactoryError: they are too many to be remembered, or to be gone through for each prediction.
         """
         count, columns = rows.values.shape
-        work = count**2 * (8 if estimator.p == 1 else 1)
-        if rows.values.size > MOST_VALUES or work > MOST_DISTANCES:
+        if rows.values.size > MOST_VALUES or count**2 > MOST_DISTANCES:
             raise FactoryError(
-                f"{count} rows × {columns} columns are too many for k-nearest neighbours with p = {estimator.p}; "
-                "use another family, or fewer rows"
+                f"{count} rows × {columns} columns are too many for nearest neighbours; use another family, or "
+                "fewer rows"
             )
         classifies = hasattr(estimator, "predict_proba")
         rows = balanced(rows, conditions, classifies)

@@ -13,7 +13,9 @@ from include.specs.training import Task
 
 _FEW = 2 * 10**7
 """Values of a matrix up to which double precision is affordable: 160 MB."""
-_CHUNK = 20
+_NEWTON = 2e9
+"""Multiplications of one Newton step up to which it is quicker than the many passes of other solvers."""
+_CHUNK = {"lbfgs": 100, "saga": 20}
 """Passes after which an iterative solver is asked whether it has time left."""
 _MOST = 1000
 
@@ -76,7 +78,11 @@ class Linear(Family):
 def _in_passes(estimator: Any, values: Array, rows: Rows, seconds: float | None) -> Any:
     """Fit a logistic regression a few passes at a time, each from where the last one ended."""
     ends = None if seconds is None else time.monotonic() + seconds
-    estimator.set_params(max_iter=_MOST if ends is None else _CHUNK, warm_start=True)
+    count, columns = values.shape
+    outputs = len(np.unique(rows.target))
+    if estimator.solver == "lbfgs" and count * (columns * (1 if outputs == 2 else outputs)) ** 2 < _NEWTON:
+        estimator.set_params(solver="newton-cholesky")
+    estimator.set_params(max_iter=_MOST if ends is None else _CHUNK.get(estimator.solver, _MOST), warm_start=True)
     for _ in range(_MOST // estimator.max_iter):
         estimator.fit(values, rows.target, sample_weight=rows.weights)
         if estimator.n_iter_.max() < estimator.max_iter or (ends is not None and time.monotonic() > ends):

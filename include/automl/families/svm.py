@@ -25,9 +25,13 @@ class SupportVectors(Family):
         return self.portfolio(task)[0]
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return scikit-learn's own middle, and a smoother one that fits closer."""
+        """Return functions of middling width, then narrow ones, then wide ones."""
         tube = {"tube": 0.1} if task == "regression" else {}
-        return {"strength": 1.0, "width": 1.0, **tube}, {"strength": 10.0, "width": 0.2, **tube}
+        return (
+            {"strength": 3.0, "width": 1.0, **tube},
+            {"strength": 10.0, "width": 4.0, **tube},
+            {"strength": 10.0, "width": 0.2, **tube},
+        )
 
     def sample(self, space: Space, task: Task) -> Params:
         """Draw how much errors weigh, how narrow the functions are, and which errors cost nothing."""
@@ -47,7 +51,7 @@ class SupportVectors(Family):
         return kind(**params, random_state=seed)
 
     def fit(self, estimator: Any, rows: Rows, conditions: Conditions) -> Any:
-        """Fit; the held rows, where there are any, give the probabilities of a machine.
+        """Fit a machine of few rows, its approximation of more.
 
         Raises:
             FactoryError: they are too many.
@@ -58,9 +62,5 @@ class SupportVectors(Family):
                 f"{count} rows × {columns} columns are too many for a support vector machine (at most {MOST_ROWS} rows "
                 f"and {MOST_VALUES} values); use another family, or fewer rows"
             )
-        classifies = hasattr(estimator, "predict_proba")
-        rows = balanced(rows, conditions, classifies)
-        more: dict[str, Any] = {}
-        if classifies and conditions.held is not None:
-            more["held"] = (conditions.held.values, conditions.held.target, conditions.held.weights)
-        return estimator.fit(rows.values, rows.target, sample_weight=rows.weights, **more)
+        rows = balanced(rows, conditions, hasattr(estimator, "predict_proba"))
+        return estimator.fit(rows.values, rows.target, sample_weight=rows.weights)

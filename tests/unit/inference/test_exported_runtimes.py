@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,16 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
+from include.automl.families import Conditions, Rows, find_family
+from include.features.plan import build_plan
 from include.inference.export import NotExportableError, divided, export
 from include.inference.frames import mixed_frame
 from include.inference.load import load_scorer
 from include.inference.runtimes import find_runtime
 from include.inference.runtimes.sklearn import SklearnScorer
-from include.specs.training import Task
+from include.specs.training import TASKS, Features, Task
 from include.store.packages import ModelPackage, save_package
 from tests.unit.inference.scorer_contract import Case, ScorerContract
 from tests.unit.inference.tables import (
@@ -70,6 +73,27 @@ def stack() -> ModelPackage:
     return fitted(StackingClassifier(members, cv=2), scale=True)
 
 
+def learnt(name: str, task: Task, metric: str = "") -> ModelPackage:
+    """Return a package as the search makes one of an algorithm family, stopped early."""
+    family = find_family(name)
+    rows = mixed_rows(400)
+    frame, target = mixed_frame(rows, FIELDS), targets(rows, task)
+    plan = build_plan(FIELDS, Features(max_onehot=10), task, family.view)
+    values = plan.fit_transform(frame, target)
+    estimator = family.build(family.defaults(task), task, seed=1, threads=1)
+    conditions = Conditions(held=Rows(values[300:], target[300:]), metric=metric)
+    estimator = family.fit(estimator, Rows(values[:300], target[:300]), conditions)
+    return ModelPackage(manifest(task), Pipeline([("features", plan), ("model", family.for_serving(estimator))]))
+
+
+FAMILIES_OF = {
+    "onnx": ("linear", "knn", "svm", "random_forest", "extra_trees", "xgboost", "lightgbm", "catboost"),
+    "xgboost": ("xgboost",),
+    "lightgbm": ("lightgbm",),
+    "catboost": ("catboost",),
+}
+
+
 MODELS: dict[tuple[str, str], Callable[[], ModelPackage]] = {
     ("onnx", "linear binary"): lambda: fitted(LogisticRegression(max_iter=500), scale=True),
     ("onnx", "ridge"): lambda: fitted(Ridge(), "regression", scale=True),
@@ -89,6 +113,15 @@ MODELS: dict[tuple[str, str], Callable[[], ModelPackage]] = {
     ("xgboost", "multiclass"): lambda: boosted("multiclass"),
     ("xgboost", "regression"): lambda: boosted("regression"),
     ("lightgbm", "binary"): lambda: fitted(lightgbm.LGBMClassifier(n_estimators=20, n_jobs=1, verbose=-1)),
+    ("onnx", "absolute errors by xgboost"): lambda: learnt("xgboost", "regression", "mae"),
+    ("onnx", "absolute errors by lightgbm"): lambda: learnt("lightgbm", "regression", "mae"),
+    ("onnx", "absolute errors by catboost"): lambda: learnt("catboost", "regression", "mae"),
+    **{
+        (runtime, f"{task} by {name}"): partial(learnt, name, task)
+        for runtime, names in FAMILIES_OF.items()
+        for name in names
+        for task in TASKS
+    },
 }
 
 
@@ -121,6 +154,18 @@ def test_scores_are_those_of_the_bare_booster(runtime: str, tmp_path: Path) -> N
     expected = model.get_booster().predict(xgboost.DMatrix(plan.transform(mixed_frame(rows, FIELDS))))
     found = find_runtime(runtime).open(tmp_path, package.manifest).score(rows)[:, 1]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+def test_neighbours_know_the_rows_that_they_remember(weights: str, tmp_path: Path) -> None:
+    package = fitted(KNeighborsClassifier(n_neighbors=7, weights=weights), "multiclass", NUMBERS, scale=True)
+    exported("onnx", package, tmp_path)
+    rows = number_rows(400)  # those that it was fitted on
+    expected = SklearnScorer(package.manifest, package.estimator).score(rows)
+    found = find_runtime("onnx").open(tmp_path, package.manifest).score(rows)
+    assert (np.abs(found - expected).max(axis=1) < 1e-5).mean() > 0.99, "neighbours equally far may be others"
+    if weights == "distance":
+        assert (found.max(axis=1) == 1).all()
 
 
 def test_early_stopping_is_kept_by_the_native_booster(tmp_path: Path) -> None:
