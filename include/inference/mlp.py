@@ -46,14 +46,14 @@ class _TabularMLP(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        members: int = 8,
+        members: int = 4,
         hidden: int = 2,
         width: int = 64,
         quantiles: int = 8,
         dropout: float = 0.1,
-        step: float = 0.04,
+        step: float = 0.03,
         decay: float = 0.02,
-        epochs: int = 64,
+        epochs: int = 32,
         n_jobs: int = 1,
         random_state: int | None = None,
     ) -> None:
@@ -126,14 +126,14 @@ class TabularMLPClassifier(ClassifierMixin, _TabularMLP):  # type: ignore[misc]
 
     def __init__(
         self,
-        members: int = 8,
+        members: int = 4,
         hidden: int = 2,
         width: int = 64,
         quantiles: int = 8,
         dropout: float = 0.1,
-        step: float = 0.04,
+        step: float = 0.03,
         decay: float = 0.02,
-        epochs: int = 64,
+        epochs: int = 32,
         n_jobs: int = 1,
         random_state: int | None = None,
         stop_by: Literal["log", "error"] = "log",
@@ -202,14 +202,14 @@ class TabularMLPRegressor(RegressorMixin, _TabularMLP):  # type: ignore[misc]
 
     def __init__(
         self,
-        members: int = 8,
+        members: int = 4,
         hidden: int = 2,
         width: int = 64,
         quantiles: int = 8,
         dropout: float = 0.1,
-        step: float = 0.04,
+        step: float = 0.03,
         decay: float = 0.02,
-        epochs: int = 64,
+        epochs: int = 32,
         n_jobs: int = 1,
         random_state: int | None = None,
         loss: Literal["squared", "absolute"] = "squared",

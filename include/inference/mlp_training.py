@@ -18,7 +18,7 @@ CHECKS = 64
 """How often held rows are asked while a net learns, at most."""
 PATIENCE = 16
 """Checks without a better answer after which it learns no further."""
-_BATCHES = 40
+_BATCHES = 20
 """Batches that an epoch is cut into, while they have between 32 and 512 rows."""
 _MOMENTUM, _SQUARES = 0.9, 0.95
 _WARM = 0.05

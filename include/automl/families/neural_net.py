@@ -12,8 +12,6 @@ from include.automl.families.weights import balanced
 from include.specs import FactoryError
 from include.specs.training import Task
 
-EPOCHS = 64
-"""``epochs`` of every configuration: held rows find how many are needed, so that none need be drawn."""
 MOST_COLUMNS = 20_000
 """Columns beyond which learning would take gigabytes: each has some hundred weights, which are kept several times."""
 _BY_LABELS = ("accuracy", "balanced_accuracy", "f1", "f1_macro")
@@ -31,15 +29,20 @@ class NeuralNet(Family):
         return self.portfolio(task)[0]
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return nets that see quantiles of each column, then wider ones that see values alone."""
+        """Return nets that see quantiles of each column, then such that see values alone, then long-trained ones."""
         return (
-            self._params(hidden=2, width=64, quantiles=8, dropout=0.1, step=0.02, decay=0.02),
-            self._params(hidden=2, width=96, quantiles=0, dropout=0.1, step=0.02, decay=0.02),
+            self._params(32, 2, 64, 8, dropout=0.1, step=0.03, decay=0.02),
+            self._params(32, 2, 64, 0, dropout=0.1, step=0.02, decay=0.02),
+            self._params(64, 2, 96, 16, dropout=0.0, step=0.04, decay=0.02),
         )
 
     def sample(self, space: Space, task: Task) -> Params:
-        """Draw the shape of the nets, how they see a column, and how they learn."""
+        """Draw the shape of the nets, how they see a column, and how they learn.
+
+        Held rows end learning, but the step size falls over all epochs: how many there may be makes a difference.
+        """
         return self._params(
+            epochs=space.suggest_int("epochs", 16, 96, log=True),
             hidden=space.suggest_int("hidden", 1, 3),
             width=space.suggest_int("width", 16, 128, log=True),
             quantiles=space.suggest_categorical("quantiles", (0, 4, 8, 16)),
@@ -48,9 +51,11 @@ class NeuralNet(Family):
             decay=space.suggest_float("decay", 1e-3, 0.3, log=True),
         )
 
-    def _params(self, hidden: int, width: int, quantiles: int, dropout: float, step: float, decay: float) -> Params:
+    def _params(
+        self, epochs: int, hidden: int, width: int, quantiles: int, dropout: float, step: float, decay: float
+    ) -> Params:
         return {
-            "epochs": EPOCHS,
+            "epochs": epochs,
             "hidden": hidden,
             "width": width,
             "quantiles": quantiles,
