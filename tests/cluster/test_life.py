@@ -20,6 +20,7 @@ BEFORE_EVALUATE = ("check", "snapshot", "validate", "prepare", "search", "evalua
 @pytest.fixture(scope="module")
 def lived(stack: PodStack) -> str:
     """Return what `make run` printed for churn."""
+    stack.start()
     done = stack.command("run", "churn")
     print(done.stdout)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
