@@ -31,7 +31,8 @@ LEAST_ROWS, LEAST_OF_CLASS = 500, 50
 LEAST_RENAMED, LEAST_OF_RENAMED = 50, 10
 """Training rows, and rows of each class, that it takes for a renaming, which allows no exception."""
 MOST_ROWS = 20_000
-"""Rows that are looked at."""
+MOST_VALUES, LEAST_OF_WIDE = 1_000_000, 2000
+"""Rows that are looked at; of wide tables fewer, so many values in all, and at least so many rows."""
 _LEAVES = 16
 
 
@@ -60,9 +61,10 @@ def find_leaks(rows: pd.DataFrame, fields: Iterable[Field], y: Array, task: Task
     """
     if len(y) < LEAST_RENAMED:
         return Leaks({}, ())
-    chosen = np.arange(len(y))
-    if len(y) > MOST_ROWS:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(y), MOST_ROWS, replace=False))
+    fields, chosen = tuple(fields), np.arange(len(y))
+    most = max(LEAST_OF_WIDE, min(MOST_ROWS, MOST_VALUES // max(1, len(fields))))
+    if len(y) > most:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(y), most, replace=False))
     rows, y = rows.iloc[chosen], y[chosen]
     rarest = len(y) if task == "regression" else np.unique(y, return_counts=True)[1].min()
     many = len(y) >= LEAST_ROWS and rarest >= LEAST_OF_CLASS
@@ -86,11 +88,15 @@ _MEASURES: dict[Task, str] = {"binary": "ROC-AUC", "multiclass": "accuracy", "re
 
 def _renames(values: Array, y: Array) -> bool:
     """Tell whether each value stands for one class and each class for one value, without exception."""
+    import pandas as pd
+
     counts = np.bincount(y)
     if counts[counts > 0].min() < LEAST_OF_RENAMED:
         return False
-    codes, levels = levels_of(values)
     classes = int((counts > 0).sum())
+    if len(pd.unique(values[: 20 * classes])) > 2 * classes:  # most columns are told by a glance
+        return False
+    codes, levels = levels_of(values)
     return len(levels) == classes and len(np.unique(codes * (y.max() + 1) + y)) == classes
 
 
