@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -12,6 +14,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from include.automl.memory import used_bytes
 from include.automl.worker import Failed, Setup, Work, serve
 
 PRELOAD = [
@@ -28,6 +31,8 @@ PRELOAD = [
     "skops.io",
 ]
 """Imported once by the server that workers are forked from, so that a new worker starts at once."""
+GUARD_SECONDS = 0.5
+"""How often the memory of the workers is looked at."""
 LIBRARIES = ("xgboost", "lightgbm", "catboost")
 """Families that bear the name of the library that they import: it is imported beforehand when they are searched."""
 
@@ -39,6 +44,8 @@ class Worker:
     process: Any
     connection: Connection
     work: Work | None = None
+    too_large: bool = False
+    """Whether it was ended because the workers needed too much memory."""
 
 
 class WorkerPool(ABC):
@@ -86,6 +93,7 @@ class Pool(WorkerPool):
         self._setup = setup
         self._start_method = multiprocessing.get_context("forkserver")
         self._workers: list[Worker] = []
+        self._looked = 0.0
 
     def submit(self, work: Work) -> None:
         """Give ``work`` to an idle worker, or to a new one."""
@@ -115,7 +123,12 @@ class Pool(WorkerPool):
         for worker in self._workers:
             if worker.work is not None:
                 by_handle[worker.connection] = by_handle[worker.process.sentinel] = worker
-        ready = wait(list(by_handle), None if timeout is None else max(timeout, 0.0))
+        deadline = math.inf if timeout is None else time.monotonic() + max(timeout, 0.0)
+        while not (ready := wait(list(by_handle), max(0.0, min(GUARD_SECONDS, deadline - time.monotonic())))):
+            self._guard()
+            if not by_handle or time.monotonic() >= deadline:
+                return []
+        self._guard()
         return [(worker, self._receive(worker)) for worker in dict.fromkeys(by_handle[handle] for handle in ready)]
 
     def answer(self, worker: Worker, go_on: bool) -> None:
@@ -145,6 +158,17 @@ class Pool(WorkerPool):
         self._workers.append(worker)
         return worker
 
+    def _guard(self) -> None:
+        """End the largest worker when all of them together need more memory than they may."""
+        if time.monotonic() < self._looked + GUARD_SECONDS:
+            return
+        self._looked = time.monotonic()
+        used = [(used_bytes(worker.process.pid), worker) for worker in self._workers]
+        if sum(size for size, _ in used) > self._setup.memory:
+            largest = max(used, key=lambda pair: pair[0])[1]
+            largest.too_large = True
+            largest.process.kill()
+
     def _receive(self, worker: Worker) -> Any:
         try:
             if worker.connection.poll():
@@ -154,6 +178,9 @@ class Pool(WorkerPool):
         worker.process.join()
         code = worker.process.exitcode
         self._workers.remove(worker)
+        if worker.too_large:
+            bound = self._setup.memory / 2**30
+            return Failed(f"the trials needed more than {bound:.3g} GiB, and it most of all; raise search.memory_gb")
         return Failed(f"its process died ({_reason(code)})")
 
 

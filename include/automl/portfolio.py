@@ -1,23 +1,60 @@
-"""What a search tries first: good and different configurations of every family, in a fixed order."""
+"""What a search tries first: good and different configurations of every family, in an order that suits the table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
 
 from include.automl.bench import Configuration
 from include.automl.families import find_family
 from include.specs.training import Task
 
+MANY_ROWS = 20_000
+"""From here on what learns in seconds is tried before what takes minutes."""
+WIDE = 0.2
+"""Columns a row from which linear models and nets are tried before most trees."""
+_FEW_FIRST = ("linear", "lightgbm", "catboost", "extra_trees", "neural_net", "xgboost", "svm", "random_forest", "knn")
+_MANY_FIRST = ("linear", "lightgbm", "xgboost", "catboost", "extra_trees", "neural_net", "random_forest", "knn", "svm")
+_WIDE_FIRST = ("linear", "lightgbm", "neural_net", "svm", "extra_trees", "catboost", "random_forest", "xgboost", "knn")
 
-def portfolio(families: Sequence[str], task: Task) -> list[Configuration]:
+
+@dataclass(frozen=True)
+class Shape:
+    """What is known of a table before anything is fitted.
+
+    Attributes:
+        rows: training rows.
+        columns: feature columns.
+    """
+
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, folder: Path) -> Shape:
+        """Return the shape of the training rows that `include.features.prepared.Prepared.save` wrote."""
+        from pyarrow.parquet import read_metadata
+
+        from include.features.prepared import TRAIN
+
+        found = read_metadata(folder / TRAIN)
+        columns = [name for name in found.schema.names if not name.startswith("__")]
+        return cls(found.num_rows, len(columns))
+
+
+def portfolio(families: Sequence[str], task: Task, shape: Shape) -> list[Configuration]:
     """Return the first configuration of every family that learns ``task``, then the second ones, and so on.
 
     Args:
-        families: names, in the order in which they are tried.
+        families: names; families that the order does not know come last, as they are named.
         task: what is learnt.
+        shape: of the table, which decides the order.
     """
-    able = [family for family in map(find_family, families) if task in family.tasks]
+    order = _order(shape)
+    known = sorted(families, key=lambda name: order.index(name) if name in order else len(order))
+    able = [family for family in map(find_family, known) if task in family.tasks]
     tiers = zip_longest(*(family.portfolio(task) for family in able))
     return [
         Configuration(family.name, params)
@@ -25,3 +62,9 @@ def portfolio(families: Sequence[str], task: Task) -> list[Configuration]:
         for family, params in zip(able, tier, strict=True)
         if params is not None
     ]
+
+
+def _order(shape: Shape) -> tuple[str, ...]:
+    if shape.columns > WIDE * shape.rows:
+        return _WIDE_FIRST
+    return _MANY_FIRST if shape.rows >= MANY_ROWS else _FEW_FIRST

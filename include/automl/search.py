@@ -11,8 +11,9 @@ from typing import Any
 
 from include.automl.columns import ColumnChoice
 from include.automl.conclusion import Conclusion, reserve
+from include.automl.memory import bound_bytes
 from include.automl.pool import Pool, warm_up
-from include.automl.portfolio import portfolio
+from include.automl.portfolio import Shape, portfolio
 from include.automl.result import Plan, SearchError, SearchResult
 from include.automl.trials import Record, State, Trials
 from include.automl.worker import Failed, Look, Looked, Setup, Validate
@@ -86,11 +87,12 @@ class _Search:
             seed=wanted.seed,
             threads=max(1, self.cores // (wanted.parallel * plan.neighbours)),
             scratch=plan.scratch,
+            memory=bound_bytes(wanted.memory_gb) // plan.neighbours,
         )
         self.pool = plan.make_pool(self.setup)
         families = list(dict.fromkeys([*wanted.families, *(one.family for one in plan.first)]))
         self.trials = Trials(plan.storage, plan.name, task, families, plan.objective, wanted.seed, plan.place)
-        first = plan.first or portfolio(wanted.families, task)
+        first = plan.first or portfolio(wanted.families, task, Shape.of(plan.data))
         self.trials.begin(first)
         self.earlier = self.trials.spent + self.began - time.monotonic() if self.trials.shared else self.trials.spent
         self.best = self.trials.best()

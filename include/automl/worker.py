@@ -33,6 +33,7 @@ class Setup:
         seed: of every random choice.
         threads: most threads of a trial.
         scratch: folder for out-of-fold predictions, shared by the workers.
+        memory: bytes that the workers may use together.
     """
 
     data: Path
@@ -42,6 +43,7 @@ class Setup:
     seed: int
     threads: int
     scratch: Path
+    memory: int
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,17 @@ from include.evaluation.metrics import Array, metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
 
     from include.inference.scorer import Row
-    from include.store.packages import ModelPackage
+    from include.store.packages import Manifest
 
 ROWS, REPEATS, SECONDS = 2000, 5, 10.0
-SHAP_ROWS = 200
+LEAST_ROWS = 200
+"""Rows that are used however long a model takes to answer them."""
+SHAP_ROWS, SHAP_TOGETHER = 200, 10
 
 
 def permutation_importance(
@@ -43,7 +46,7 @@ def permutation_importance(
         frame: held-out rows, as the pipeline takes them.
         target: their codes or values.
         name: the metric.
-        rows: most rows to use, drawn at random.
+        rows: most rows to use, drawn at random; fewer where the model is so slow that one round would take too long.
         repeats: shuffles of each column.
         seconds: no further round of shuffles is begun after this long; the first one is always made whole.
         seed: of the draw and the shuffles.
@@ -53,13 +56,16 @@ def permutation_importance(
         defined on the rows.
     """
     rng = np.random.default_rng(seed)
-    if len(frame) > rows:
-        chosen = np.sort(rng.choice(len(frame), rows, replace=False))
-        frame, target = frame.iloc[chosen], target[chosen]
-    frame = frame.reset_index(drop=True)
+    frame, target = _some(frame, target, rows, rng)
+    began = time.monotonic()
+    outputs = outputs_of(estimator, frame)
+    round_seconds = (time.monotonic() - began) * frame.shape[1]
+    if round_seconds > seconds:
+        frame, target = _some(frame, target, max(LEAST_ROWS, int(len(frame) * seconds / round_seconds)), rng)
+        outputs = outputs_of(estimator, frame)
     scored = metric(name)
     sign = 1.0 if scored.greater_is_better else -1.0
-    base = scored(target, outputs_of(estimator, frame))
+    base = scored(target, outputs)
     drops: dict[str, list[float]] = {str(column): [] for column in frame.columns}
     began = time.monotonic()
     for _ in range(repeats):
@@ -79,23 +85,45 @@ def permutation_importance(
     return sorted(ranking, key=lambda entry: -float(str(entry["importance"])))
 
 
-def shap_importance(package: ModelPackage, rows: Sequence[Row]) -> dict[str, Any]:
+def _some(frame: pd.DataFrame, target: Array, rows: int, rng: np.random.Generator) -> tuple[pd.DataFrame, Array]:
+    """Return up to ``rows`` rows, drawn at random, in their order."""
+    if len(frame) > rows:
+        chosen = np.sort(rng.choice(len(frame), rows, replace=False))
+        frame, target = frame.iloc[chosen], target[chosen]
+    return frame.reset_index(drop=True), target
+
+
+def shap_importance(folder: Path, manifest: Manifest, rows: Sequence[Row], seconds: float = SECONDS) -> dict[str, Any]:
     """Return the mean absolute SHAP value of every feature over at most `SHAP_ROWS` of ``rows``, the largest first.
 
-    Returns:
-        ``{"space", "features": [{"feature", "importance"}]}``; where the model has no exact and quick explanation,
-        ``{"reason"}`` instead. Of several classes the mean is taken.
-    """
-    from include.inference.explain import NotExplainableError, explainer_of
+    Args:
+        folder: the package.
+        manifest: its manifest.
+        rows: checked rows, at least one.
+        seconds: no further rows are explained after this long.
 
-    every = max(1, len(rows) // SHAP_ROWS)
+    Returns:
+        ``{"space", "rows", "features": [{"feature", "importance"}]}``; where the model has no explanation, ``{"reason"}``
+        instead. Of several classes the mean is taken.
+    """
+    from include.inference.explain import NotExplainableError, load_explainer
+
+    deadline = time.monotonic() + seconds
+    picked = list(rows)[:: max(1, len(rows) // SHAP_ROWS)][:SHAP_ROWS]
     try:
-        found = explainer_of(package.estimator, package.manifest).explain(list(rows)[::every][:SHAP_ROWS])
+        explainer = load_explainer(folder, manifest)
     except NotExplainableError as error:
         return {"reason": str(error)}
-    sizes = np.abs(found.contributions).mean(axis=(0, 2))
-    ranking = sorted(zip(package.manifest.features, sizes, strict=True), key=lambda pair: -pair[1])
+    sizes: list[Array] = []
+    for start in range(0, len(picked), SHAP_TOGETHER):
+        found = explainer.explain(picked[start : start + SHAP_TOGETHER])
+        sizes += list(np.abs(found.contributions).mean(axis=2))
+        if time.monotonic() > deadline:
+            break
+    mean = np.mean(sizes, axis=0)
+    ranking = sorted(zip(manifest.features, mean, strict=True), key=lambda pair: -pair[1])
     return {
         "space": found.space,
+        "rows": len(sizes),
         "features": [{"feature": field.name, "importance": float(size)} for field, size in ranking],
     }

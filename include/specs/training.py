@@ -26,7 +26,7 @@ FAMILIES: tuple[Family, ...] = (
     "catboost",
     "neural_net",
 )
-"""The quickest to fit first: the search tries their defaults in this order."""
+"""All of them; `include.automl.portfolio` says in which order they are tried."""
 
 METRICS: dict[Task, tuple[str, ...]] = {
     "binary": ("roc_auc", "average_precision", "log_loss", "brier", "f1", "accuracy", "balanced_accuracy"),
@@ -87,6 +87,9 @@ class Search(Spec):
     again on all rows. An ensemble that gates.max_latency_ms or gates.max_size_mb would refuse gives way to it too."""
     parallel: int = Field(default=2, ge=1, le=64)
     """Trials that run at the same time, each in a process of its own; in each worker, where there are workers."""
+    memory_gb: float | None = Field(default=None, gt=0)
+    """Most memory (GiB) of all trials together; the largest one is ended when they need more. Four fifths of what is
+    free when absent."""
     workers: int | None = Field(default=None, ge=1, le=64)
     """Tasks (pods, where steps run in pods) that share the search, one deadline and one count of trials; one task does
     all when absent. They meet in FACTORY_OPTUNA_URI, a PostgreSQL that all of them reach."""

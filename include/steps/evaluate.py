@@ -42,7 +42,7 @@ def run(context: StepContext) -> Outcome:
         package.estimator, prepared.test, prepared.test_target, spec.metric, seed=spec.search.seed
     )
     write_plots(work / "plots", prepared.test_target, scored, prepared.classes, importance)
-    shap = shap_importance(package, rows)
+    shap = shap_importance(folder, package.manifest, rows)
     top = [entry["feature"] for entry in importance[:COLUMNS]]
     dependence = partial_dependence(package.estimator, prepared.test, top, seed=spec.search.seed)
     write_explanation(work / "plots", shap, dependence, prepared.classes)

@@ -35,6 +35,10 @@ class Watched:
             time.sleep(600)
         if count == self.at and self.trap == "break":
             raise ValueError("a broken trial")
+        if count == self.at and self.trap == "swell":
+            swollen = np.ones(2**29)  # 4 GiB
+            time.sleep(60)
+            raise ValueError(f"nobody minded {swollen.nbytes} bytes")
         if self.trap == "slow":
             time.sleep(0.4)
         return metric("roc_auc")(target, outputs)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import psutil
 import pytest
 from sklearn.datasets import load_breast_cancer
 
 from include.automl.bench import Configuration, Objective, outputs_of
+from include.automl.result import configurations
 from include.automl.search import Plan, SearchError, forget, search
 from include.automl.trials import Record
 from include.evaluation.metrics import metric, score
@@ -27,7 +32,7 @@ name: small
 owner: tests
 data: {source: {path: x.csv}}
 problem: {type: binary, target: malignant, positive: true}
-search: {folds: 3, max_trials: 8, parallel: 2}
+search: {folds: 3, max_trials: 11, parallel: 2}
 """
 
 
@@ -60,8 +65,8 @@ def test_it_finds_refits_and_keeps_what_is_needed_to_judge(planned: Callable[...
 
     plan, seen = planned(), []
     result = search(plan, seen.append)
-    assert len(result.records) == 8 == len(seen)
-    assert [record.configuration.family for record in result.records[:3]] == list(plan.spec.search.families[:3])
+    assert len(result.records) == 11 == len(seen)
+    assert [record.configuration.family for record in result.records[:3]] == ["linear", "lightgbm", "catboost"]
     assert sum(member.weight for member in result.members) == pytest.approx(1) and result.bagged
     prepared = Prepared.load(plan.data)
     assert sorted(result.oof.rows) == list(range(len(prepared.train)))
@@ -110,6 +115,33 @@ def test_a_failed_trial_loses_only_itself(planned: Callable[..., Plan], trap: st
     failed = [record for record in result.records if record.state == "failed"]
     assert len(failed) == 1 and reason in failed[0].reason
     assert len(result.records) == 4 and result.winner.state == "done"
+
+
+def test_a_trial_that_needs_too_much_memory_is_ended_and_says_so(planned: Callable[..., Plan]) -> None:
+    plan = planned("swell", at=1, max_trials=4, budget=150.0)
+    small = plan.spec.search.model_copy(update={"memory_gb": 3.0})
+    result = search(replace(plan, spec=plan.spec.model_copy(update={"search": small})))
+    failed = [record for record in result.records if record.state == "failed"]
+    assert len(failed) == 1 and "more than 3 GiB" in failed[0].reason and "search.memory_gb" in failed[0].reason
+    assert result.winner.state == "done"
+
+
+def test_features_made_of_two_columns_are_found_and_kept(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.uniform(1, 9, size=(1500, 5)), columns=["income", "debt", "age", "fee", "calls"])
+    frame["malignant"] = frame["income"] / frame["debt"] + rng.normal(scale=0.1, size=1500) > 1.2
+    spec = parse_spec(SPEC, "x")
+    wanted = spec.search.model_copy(update={"families": ("linear", "lightgbm"), "max_trials": 16})
+    spec = spec.model_copy(update={"search": wanted})
+    prepare_rows(frame, spec, False).prepared.save(tmp_path / "rows")
+    storage, scratch = str(tmp_path / "j.log"), tmp_path / "scratch"
+    plan = Plan(tmp_path / "rows", spec, metric("roc_auc"), 240.0, storage, scratch, "study")
+    result = search(plan)
+    made = {one for record in result.records for one in record.configuration.generated}
+    assert ("ratio", "income", "debt") in made or ("ratio", "debt", "income") in made
+    assert any(member.record.configuration.generated for member in result.members)
+    again = configurations(result.algorithm, json.loads(json.dumps(result.parameters)))
+    assert list(again) == [member.record.configuration for member in result.members]
 
 
 def test_bad_parameters_lose_only_their_trial(planned: Callable[..., Plan]) -> None:

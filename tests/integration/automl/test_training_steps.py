@@ -99,10 +99,11 @@ def everything_is_in_mlflow(run: Training, results: dict[str, Result]) -> None:
     assert logged.tags["factory.verdict"] == "pass"
     files = {
         entry.path
-        for folder in ("search", "search/plots", "plots", "evidently", "gates", "evaluation")
+        for folder in ("search", "search/plots", "plots", "evidently", "gates", "evaluation", "report")
         for entry in client.list_artifacts(run_id, folder)
     }
     assert files >= {
+        "search/report.html", "report/report.html", "evaluation/explanation.json", "plots/lift.png",
         "search/leaderboard.html", "search/plots/optimisation_history.png", "plots/roc.png", "plots/calibration.png",
         "plots/confusion.png", "plots/importance.png", "evidently/evidently.html", "evidently/evidently.json",
         "gates/gates.html", "gates/gates.json", "evaluation/metrics.json",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,8 @@ from include.evaluation.plots import lift_points, write_explanation, write_plots
 from include.evaluation.report_page import evaluation_sections
 from include.features.prepared import Prepared
 from include.inference.frames import rows_of
-from include.store.packages import ModelPackage
+from include.inference.scorer import Row
+from include.store.packages import ModelPackage, save_package
 
 
 class Known:
@@ -59,16 +61,21 @@ def test_dependence_is_bounded_and_repeatable() -> None:
     assert [found["feature"] for found in first] == ["b"] and len(first[0]["points"]) == LEVELS
 
 
-def test_shap_values_rank_as_the_model_was_made(package: ModelPackage, prepared: Prepared) -> None:
-    found = shap_importance(package, rows_of(prepared.test, prepared.fields))
+def shap_of(package: ModelPackage, rows: list[Row], folder: Path) -> dict[str, Any]:
+    save_package(folder, package)
+    return shap_importance(folder, package.manifest, rows)
+
+
+def test_shap_values_rank_as_the_model_was_made(package: ModelPackage, prepared: Prepared, tmp_path: Path) -> None:
+    found = shap_of(package, rows_of(prepared.test, prepared.fields), tmp_path)
     assert [entry["feature"] for entry in found["features"]] == ["fee", "plan", "noise"]
     assert found["space"] == "logit" and found["features"][0]["importance"] > 5 * found["features"][2]["importance"]
 
 
-def test_a_model_without_an_explanation_says_so(package: ModelPackage, prepared: Prepared) -> None:
+def test_a_model_without_an_explanation_says_so(package: ModelPackage, prepared: Prepared, tmp_path: Path) -> None:
     model = KNeighborsClassifier().fit(package.estimator[0].transform(prepared.test), prepared.test_target)
     other = ModelPackage(package.manifest, Pipeline([("features", package.estimator[0]), ("model", model)]))
-    assert "KNeighbors" in shap_importance(other, rows_of(prepared.test, prepared.fields))["reason"]
+    assert "KNeighbors" in shap_of(other, rows_of(prepared.test, prepared.fields), tmp_path)["reason"]
 
 
 def test_lift_is_the_share_of_positives_against_that_of_all() -> None:
@@ -86,7 +93,7 @@ def test_the_page_shows_what_there_is(
     scored = Scored(estimator.predict_proba(prepared.test)[:, 1])
     importance = permutation_importance(estimator, prepared.test, prepared.test_target, "roc_auc", seconds=0)
     write_plots(tmp_path, prepared.test_target, scored, prepared.classes, importance)
-    shap = shap_importance(package, rows) if explained else {"reason": "there are none for <this>"}
+    shap = shap_of(package, rows, tmp_path / "package") if explained else {"reason": "there are none for <this>"}
     dependence = partial_dependence(estimator, prepared.test, ["fee", "plan"]) if explained else []
     write_explanation(tmp_path, shap, dependence, prepared.classes)
     assert (tmp_path / "shap.png").is_file() is (tmp_path / "dependence_2.png").is_file() is explained
