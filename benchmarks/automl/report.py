@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmarks.automl.cells import OVERRUN, QUIET
+from benchmarks.automl.cells import OVERRUN
 from benchmarks.automl.datasets import DATASETS
 from benchmarks.automl.summary import Found
 from benchmarks.automl.systems import SYSTEMS
@@ -89,7 +89,7 @@ def _failures(part: Found) -> Iterator[str]:
 def _circumstances(found: Found) -> Iterator[str]:
     yield ""
     dates = " to ".join(dict.fromkeys(found["dates"]))
-    yield f"- {found['cells']} cells, {dates}; all else kept at most {QUIET} cores busy"
+    yield f"- {found['cells']} cells, {dates}; all else kept at most {found['others']:.2f} cores busy"
     yield from (f"- machine: {machine}" for machine in found["machines"])
     for name, versions in found["versions"].items():
         packages = ", ".join(f"{package} {version}" for package, version in found["packages"][name].items())

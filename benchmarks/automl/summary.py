@@ -25,6 +25,7 @@ def summarise(cells: Sequence[Cell]) -> Found:
     budgets = {f"{budget:g}": _budget(cells, budget) for budget in sorted({cell.budget for cell in cells})}
     return {
         "cells": len(cells),
+        "others": max((cell.others for cell in cells), default=0.0),
         "dates": [min(cell.date for cell in cells), max(cell.date for cell in cells)] if cells else [],
         "machines": list(machines),
         "versions": {name: found for name, found in versions.items() if found},
