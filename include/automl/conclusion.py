@@ -14,8 +14,9 @@ from include.automl.ensemble.calibration import Calibration, calibrate
 from include.automl.ensemble.greedy import select
 from include.automl.folds import Array
 from include.automl.pool import Pool, WorkerPool
+from include.automl.record import Record
 from include.automl.result import Member, OutOfFold, Plan, SearchError, SearchResult
-from include.automl.trials import Record, Trials
+from include.automl.trials import Trials
 from include.automl.worker import Assemble, Assembled, Failed, Refit, Refitted, Setup, Validate
 from include.features.prepared import Prepared
 from include.store.packages import ESTIMATOR

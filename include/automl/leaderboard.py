@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from include.automl.page import FAIL, PASS, PLAIN, page, table
+from include.automl.record import Record
 from include.automl.search import SearchResult
-from include.automl.trials import Record
 
 _MARKS = {"done": PASS, "failed": FAIL}
 _TOP = 15

@@ -13,7 +13,7 @@ from include.automl.bench import Configuration, Objective
 from include.automl.ensemble.calibration import Calibration
 from include.automl.folds import Array
 from include.automl.pool import MakePool, Pool
-from include.automl.trials import Record
+from include.automl.record import Record
 from include.specs import FactoryError
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from include.automl.conclusion import Conclusion, reserve
 from include.automl.memory import bound_bytes
 from include.automl.pool import Pool, warm_up
 from include.automl.portfolio import Shape, portfolio
+from include.automl.record import Record, State
 from include.automl.result import Plan, SearchError, SearchResult
-from include.automl.trials import Record, State, Trials
+from include.automl.trials import Trials
 from include.automl.worker import Failed, Look, Looked, Setup, Validate
 
 __all__ = ["Plan", "SearchError", "SearchResult", "forget", "search", "take_part"]

@@ -4,70 +4,24 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from include.automl.bench import Configuration, Objective
 from include.automl.columns import ColumnChoice
 from include.automl.families import Family, Params, find_family
+from include.automl.record import Record, State, record_of
 from include.automl.storage import StorageError, exclusive, may_be_shared, open_storage
 from include.specs.training import Task
 
 if TYPE_CHECKING:
     import optuna
 
-State = Literal["done", "pruned", "failed", "cancelled", "interrupted"]
 STARTUP = 8
 """Trials before the median may prune and the sampler leaves random search."""
 _SEEDS_APART = 100_003
 """Between the sampler's seeds of two places: places that drew the same would do the same work twice."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One trial, as the leaderboard shows it.
-
-    Attributes:
-        number: its number in the study.
-        configuration: what was tried.
-        state: done; pruned (worse than the median on the same folds); failed; cancelled (at the deadline);
-            interrupted (the search was killed, and tries it again).
-        scores: score of each finished fold.
-        fit_seconds: seconds of all fits.
-        refit_seconds: what a refit on all rows is reckoned to take.
-        started: seconds since the epoch.
-        ended: likewise.
-        reason: why it failed.
-        place: which of several search steps tried it, from 1; None where one step does all.
-        settled: its parameters for a fit on all rows, with what the folds found (the number of rounds, say).
-        folds: folds that there are; a trial that was ended early has fewer scores.
-    """
-
-    number: int
-    configuration: Configuration
-    state: State
-    scores: tuple[float, ...] = ()
-    fit_seconds: float = 0.0
-    refit_seconds: float = 0.0
-    started: float = 0.0
-    ended: float = 0.0
-    reason: str = ""
-    place: int | None = None
-    settled: Params = field(default_factory=dict)
-    folds: int = 0
-
-    @property
-    def mean(self) -> float | None:
-        """Mean score of the finished folds."""
-        return sum(self.scores) / len(self.scores) if self.scores else None
-
-    @property
-    def std(self) -> float | None:
-        """Standard deviation of the scores over the folds; None for a single fold."""
-        if len(self.scores) < 2 or self.mean is None:
-            return None
-        return float((sum((score - self.mean) ** 2 for score in self.scores) / (len(self.scores) - 1)) ** 0.5)
 
 
 @dataclass
@@ -301,7 +255,7 @@ class Trials:
     def records(self) -> list[Record]:
         """Return every trial that ended, in order of their numbers."""
         ended = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
-        return [_record(trial, self._families) for trial in ended]
+        return [record_of(trial, next(iter(self._families))) for trial in ended]
 
     def best(self) -> list[Record]:
         """Return the trials that are done, the best first."""
@@ -330,22 +284,6 @@ def _flat(configuration: Configuration) -> dict[str, Any]:
     """Return a configuration as Optuna keeps it."""
     named = {f"{configuration.family}.{name}": value for name, value in configuration.params.items()}
     return {"family": configuration.family, **named}
-
-
-def _record(trial: optuna.trial.FrozenTrial, families: Mapping[str, Family]) -> Record:
-    from optuna.trial import TrialState
-
-    kept = trial.user_attrs.get("record")
-    if kept is None or (kept["state"] == "done") != (trial.state == TrialState.COMPLETE):
-        family = trial.params.get("family", next(iter(families)))
-        params = {name.partition(".")[2]: value for name, value in trial.params.items() if name != "family"}
-        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-        reason = "the search was killed meanwhile"
-        place = trial.user_attrs.get("place")
-        return Record(
-            trial.number, Configuration(family, params), "interrupted", started=started, reason=reason, place=place
-        )
-    return Record(**{**kept, "configuration": Configuration.of(kept["configuration"]), "scores": tuple(kept["scores"])})
 
 
 def _sampler(seed: int) -> Any:

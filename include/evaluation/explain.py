@@ -103,8 +103,8 @@ def shap_importance(folder: Path, manifest: Manifest, rows: Sequence[Row], secon
         seconds: no further rows are explained after this long.
 
     Returns:
-        ``{"space", "rows", "features": [{"feature", "importance"}]}``; where the model has no explanation, ``{"reason"}``
-        instead. Of several classes the mean is taken.
+        ``{"space", "rows", "features": [{"feature", "importance"}]}``; where the model has no explanation
+        ``{"reason"}`` instead. Of several classes the mean is taken.
     """
     from include.inference.explain import NotExplainableError, load_explainer
 

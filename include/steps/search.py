@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from include.automl.leaderboard import ranked, write_leaderboard, write_plots
+from include.automl.record import Record
 from include.automl.report.build import REPORT
 from include.automl.search import Plan, SearchResult, forget, search
-from include.automl.trials import Record
 from include.evaluation.metrics import best_threshold, metric
 from include.evaluation.outputs import write_outputs
 from include.features.prepared import Prepared

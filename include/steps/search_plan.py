@@ -11,9 +11,9 @@ from pathlib import Path
 
 from include.automl.bench import Configuration
 from include.automl.pool import MakePool, Pool
+from include.automl.record import Record
 from include.automl.result import ENSEMBLE, configurations
 from include.automl.search import Plan
-from include.automl.trials import Record
 from include.evaluation.metrics import metric
 from include.registry.lineage import spec_digest
 from include.registry.models import Registry

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from include.automl.leaderboard import ranked
-from include.automl.trials import Record
+from include.automl.record import Record
 
 
 @dataclass(frozen=True)

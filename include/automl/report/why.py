@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from include.automl.leaderboard import ranked
+from include.automl.record import Record
 from include.automl.result import SearchResult
-from include.automl.trials import Record
 
 CONFIDENCE = 0.95
 

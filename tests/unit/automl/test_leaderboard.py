@@ -11,8 +11,8 @@ import pytest
 from include.automl.bench import Configuration
 from include.automl.ensemble.calibration import Calibration
 from include.automl.leaderboard import ranked, write_leaderboard, write_plots
+from include.automl.record import Record
 from include.automl.result import Member, OutOfFold, SearchResult
-from include.automl.trials import Record
 
 RECORDS = [
     Record(0, Configuration("linear", {"strength": 1.0}), "done", (0.7, 0.8), 0.2, 0.1, 10.0, 11.0),

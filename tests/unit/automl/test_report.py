@@ -16,12 +16,12 @@ from include.automl.ensemble.calibration import Calibration
 from include.automl.families import find_family
 from include.automl.leaderboard import write_plots
 from include.automl.page import extended, heading, page
+from include.automl.record import Record
 from include.automl.report.build import search_report
 from include.automl.report.effort import by_family, use_of_budget
 from include.automl.report.learning import PICTURE, draw_learning_curve, learning_curve
 from include.automl.report.why import lead, reasons
 from include.automl.result import Member, OutOfFold, SearchResult
-from include.automl.trials import Record
 from include.evaluation.metrics import metric
 from include.features.prepared import Prepared
 from include.specs import FactoryError

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from include.automl.bench import Configuration
+from include.automl.record import Record
 from include.automl.storage import StorageError
-from include.automl.trials import Record, Trials
+from include.automl.trials import Trials
 from include.evaluation.metrics import metric
 
 FIRST = tuple(Configuration("linear", {"strength": strength, "mix": 0.0}) for strength in (1.0, 10.0))
