@@ -22,6 +22,7 @@ FILES = "docker/docker-compose.yml:docker/docker-compose.local-images.yml"
 PORTS = ("AIRFLOW", "MLFLOW", "SERVING", "FEAST", "FEAST_UI", "PROMETHEUS", "ALERTMANAGER")
 IMAGES = ("ml", "airflow", "feast", "mlflow", "serving")
 TAG = "test"
+CLIENT = httpx.Client(timeout=60, trust_env=False)
 pytestmark = pytest.mark.timeout(3600)
 
 
@@ -85,12 +86,12 @@ def test_every_part_is_healthy_and_the_jobs_are_done(stack: ComposeStack) -> Non
 
 def test_strangers_are_refused(stack: ComposeStack) -> None:
     experiments = f"{stack.url('MLFLOW')}/api/2.0/mlflow/experiments/search?max_results=1"
-    assert httpx.get(experiments, trust_env=False).status_code == 401
-    known = httpx.get(experiments, auth=("admin", stack.settings["MLFLOW_PASSWORD"]), trust_env=False)
+    assert CLIENT.get(experiments).status_code == 401
+    known = CLIENT.get(experiments, auth=("admin", stack.settings["MLFLOW_PASSWORD"]))
     assert known.status_code == 200
-    assert httpx.get(f"{stack.url('AIRFLOW')}/api/v2/dags", trust_env=False).status_code == 401
+    assert CLIENT.get(f"{stack.url('AIRFLOW')}/api/v2/dags").status_code == 401
     wrong = {"username": "admin", "password": "wrong"}
-    assert httpx.post(f"{stack.url('AIRFLOW')}/auth/token", json=wrong, trust_env=False).status_code == 401
+    assert CLIENT.post(f"{stack.url('AIRFLOW')}/auth/token", json=wrong).status_code == 401
     refused = stack.compose("exec", "-T", "redis", "sh", "-c", "REDISCLI_AUTH= redis-cli ping 2>&1 || true")
     assert "NOAUTH" in refused
 
@@ -105,15 +106,13 @@ def test_no_password_is_on_a_command_line(stack: ComposeStack) -> None:
 def test_prometheus_sees_the_model_server(stack: ComposeStack) -> None:
     deadline = time.monotonic() + 60
     while True:
-        targets = httpx.get(f"{stack.url('PROMETHEUS')}/api/v1/targets", trust_env=False).json()["data"][
-            "activeTargets"
-        ]
+        targets = CLIENT.get(f"{stack.url('PROMETHEUS')}/api/v1/targets").json()["data"]["activeTargets"]
         up = {target["labels"]["job"] for target in targets if target["health"] == "up"}
         if "model-server" in up:
             break
         assert time.monotonic() < deadline, targets
         time.sleep(2)
-    rules = httpx.get(f"{stack.url('PROMETHEUS')}/api/v1/rules", trust_env=False).json()["data"]["groups"]
+    rules = CLIENT.get(f"{stack.url('PROMETHEUS')}/api/v1/rules").json()["data"]["groups"]
     assert rules
 
 
@@ -134,5 +133,5 @@ def test_a_life_outlives_killed_containers(stack: ComposeStack, tmp_path: Path) 
     text = log.read_text()
     assert life.returncode == 0, text[-3000:]
     assert "is the new champion" in text, text[-3000:]
-    answered = httpx.get(f"{stack.url('SERVING')}/models", trust_env=False)
+    answered = CLIENT.get(f"{stack.url('SERVING')}/models")
     assert answered.json()["models"][0]["name"] == "churn"
