@@ -111,7 +111,10 @@ def _as_number(column: pd.Series) -> Parsed:
 
     numbers = column if column.dtype.kind in "iuf" else pd.to_numeric(column, errors="coerce")
     plain = numbers.to_numpy(np.float64, copy=True, na_value=np.nan)
-    plain[np.isinf(plain)] = np.nan
+    infinite = np.isinf(plain)
+    if numbers is column and not infinite.any():
+        return Parsed("number", pd.Series(plain, index=column.index, name=column.name))
+    plain[infinite] = np.nan
     values = pd.Series(plain, index=column.index, name=column.name)
     return Parsed("number", values, _lost(column, values))
 
