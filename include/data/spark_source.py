@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ from include.specs import data as specs
 VIEW = "rows"
 """The name that a query gives to the files."""
 _QUERY_ERRORS = ("AnalysisException", "ParseException", "SparkRuntimeException", "ArithmeticException")
+_UNREADABLE = re.compile(r"\[FAILED_READ_FILE[.\w]*\] (.*)")
 
 
 class SparkSource(Source):
@@ -51,9 +53,10 @@ class SparkSource(Source):
             try:
                 frame: pd.DataFrame = self._rows(spark).toPandas()
             except Exception as error:  # Spark's errors have no root that can be named without importing it
-                if type(error).__name__ not in _QUERY_ERRORS:
+                unreadable = _UNREADABLE.search(str(error))
+                if type(error).__name__ not in _QUERY_ERRORS and not unreadable:
                     raise
-                field = "data.source.query" if self._source.query else "data.source.path"
+                field = "data.source.query" if self._source.query and not unreadable else "data.source.path"
                 raise self.error(field, f"{self.title} failed: {_first(error)}", "correct it") from error
         keys = [name for name in (self.time, self.spec.data.id, *frame.columns) if name in frame.columns]
         texts = frame[list(dict.fromkeys(keys))].map(_sortable)
@@ -87,5 +90,7 @@ def _sortable(value: Any) -> str:
 
 
 def _first(error: Exception) -> str:
+    if unreadable := _UNREADABLE.search(str(error)):
+        return unreadable[1].split(" SQLSTATE")[0]
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].split(" SQLSTATE")[0] if lines else type(error).__name__

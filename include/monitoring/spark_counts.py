@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from include.engines.errors import EngineError
 from include.engines.spark_session import spark_session
 from include.monitoring.counts import Reckoner, WindowCounts
 from include.monitoring.drift import reckoner, with_answers
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 ROWS_A_SLICE = 50_000
 """Rows that a worker has in memory at a time, where they are spread evenly over the window."""
 _SCHEMA = "column string, cell long, category string, rows long"
+_READ = ""
+"""In place of a column: how many rows the workers read."""
 
 
 class SparkCounts:
@@ -47,7 +50,11 @@ class SparkCounts:
         self._spark = None
 
     def __call__(self, reference: Reference, due: Due) -> WindowCounts:
-        """Return the counts of all rows that ``due.version`` answered in the window."""
+        """Return the counts of all rows that ``due.version`` answered in the window.
+
+        Raises:
+            EngineError: the workers read another log than this process does.
+        """
         if self._spark is None:
             self._spark = self._stack.enter_context(spark_session(self._platform, f"drift of {self._model}"))
         import pandas as pd
@@ -59,7 +66,13 @@ class SparkCounts:
         frame = self._spark.createDataFrame(pd.DataFrame(slices, columns=["start", "end"]))
         counted = frame.repartition(len(slices)).mapInPandas(_counter(given), _SCHEMA)
         sums = counted.groupBy("column", "cell", "category").sum("rows").toPandas()
-        return _joined(given.value[3], sums.itertuples(index=False))
+        read = int(sums.loc[sums["column"] == _READ, "sum(rows)"].sum())
+        if read < due.rows:
+            raise EngineError(
+                f"Spark's workers read {read} of the {due.rows} rows of {self._model} in the log: give them the "
+                "FACTORY_* environment of the steps (spark.executorEnv.<name> in FACTORY_ENGINES__SPARK_OPTIONS)"
+            )
+        return _joined(given.value[3], sums[sums["column"] != _READ].itertuples(index=False))
 
 
 def slices_of(due: Due) -> list[tuple[str, str]]:
@@ -77,14 +90,15 @@ def _counter(given: Any) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataF
 
         model, version, reference, counts_of = given.value
         log = PredictionLog(load_platform())
-        total = WindowCounts()
+        total, read = WindowCounts(), 0
         for batch in batches:
             for start, end in batch.itertuples(index=False):
                 rows = log.frame(model, datetime.fromisoformat(start), datetime.fromisoformat(end))
                 rows = rows[rows["version"] == version]
+                read += len(rows)
                 if len(rows):
                     total.add(counts_of.count(with_answers(reference, reference.sample(rows))))
-        yield pd.DataFrame(_rows(total), columns=["column", "cell", "category", "rows"])
+        yield pd.DataFrame([*_rows(total), (_READ, 0, "", read)], columns=["column", "cell", "category", "rows"])
 
     return count
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,8 @@ def on_spark(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pl
     pytest.importorskip("pyspark", reason="Spark is in requirements-engines.txt")
     monkeypatch.setenv("FACTORY_SPARK_MASTER", "local-cluster[2,1,1024]")
     monkeypatch.setenv("FACTORY_ENGINES__DRIFT", "spark")
+    # Java, and with it what executors inherit, may be older than this test
+    monkeypatch.setenv("FACTORY_ENGINES__SPARK_OPTIONS", f"{{spark.executorEnv.FACTORY_HOME: '{platform.home}'}}")
     load_platform.cache_clear()
     yield load_platform()
     load_platform.cache_clear()
@@ -86,6 +89,20 @@ def test_spark_finds_what_one_process_finds(on_spark: Platform, monkeypatch: pyt
             assert one["column"] == other.column
             assert one["p_value"] == pytest.approx(other.p_value, rel=1e-9)
             assert one["psi"] == pytest.approx(other.psi, rel=1e-9)
+
+
+def test_workers_that_read_another_log_are_told(
+    on_spark: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = World()
+    logged(on_spark, world, 100, START)
+    monkeypatch.setenv("FACTORY_ENGINES__SPARK_OPTIONS", f"{{spark.executorEnv.FACTORY_HOME: '{tmp_path}/other'}}")
+    load_platform.cache_clear()
+    with (
+        SparkCounts(load_platform(), "shop") as count,
+        pytest.raises(EngineError, match=r"read 0 of the 98 rows of shop.*FACTORY_\* environment"),
+    ):
+        count(world.reference, due(98))
 
 
 def test_a_master_that_is_away_is_named(on_spark: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_files_that_are_no_parquet_are_told(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("a,b\n1,2\n")
     source = open_source(spec_of({"type": "spark", "path": str(tmp_path / "x.parquet")}), load_platform())
     assert isinstance(source, SparkSource)
-    with pytest.raises(SpecError, match=r"data\.source"):
+    with pytest.raises(SpecError, match=r"data\.source\.path.*error while reading file .*x\.parquet"):
         source.read()
 
 
