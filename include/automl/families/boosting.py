@@ -14,6 +14,8 @@ from include.automl.families.base import Conditions, Family, Params, Rows
 Measure = Literal["roc_auc", "average_precision", "log_loss", "rmse", "mae"]
 _OF_TWO: dict[str, Measure] = {"roc_auc": "roc_auc", "average_precision": "average_precision"}
 _OF_VALUES: dict[str, Measure] = {"mae": "mae", "median_ae": "mae"}
+ENOUGH = 1e-4
+"""Share by which a round must be better than the best one before to count: less is not worth its trees."""
 LARGER_IS_BETTER: tuple[Measure, ...] = ("roc_auc", "average_precision")
 
 
@@ -55,7 +57,7 @@ class Watch:
 
     def stops(self, number: int, value: float) -> bool:
         """Take what round ``number``, counted from 0, scored (greater is better); return whether to stop after it."""
-        if value > self.best or self.best_round < 0:
+        if self.best_round < 0 or value > self.best + ENOUGH * abs(self.best):
             self.best_round, self.best = number, value
         return number - self.best_round >= self.patience or self.late
 

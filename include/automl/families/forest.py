@@ -11,8 +11,8 @@ from include.automl.families.base import Conditions, Family, Params, Rows
 from include.automl.families.weights import balanced
 from include.specs.training import Task
 
-MOST_LEAVES = 300_000
-"""Leaves that all trees of a forest have together at the most: some 40 MB as saved."""
+MOST_LEAVES = 200_000
+"""Leaves that all trees of a forest have together at the most: some 30 MB as saved."""
 
 
 class Forest(Family):

@@ -28,7 +28,7 @@ class LightGBM(Boosted):
         return (
             self._params(0.05, 31, 20, 0.85, 0.7, 0.1, 1.0, False),
             self._params(0.03, 96, 5, 0.9, 0.55, 0.1, 0.5, False),
-            self._params(0.05, 64, 5, 0.9, 0.6, 0.3, 1.0, True),
+            self._params(0.08, 64, 5, 0.9, 0.6, 0.3, 1.0, True),
             self._params(0.06, 8, 5, 0.8, 0.6, 0.1, 1.0, False),
         )
 

@@ -25,8 +25,8 @@ class XGBoost(Boosted):
     def portfolio(self, task: Task) -> tuple[Params, ...]:
         """Return trees of middling depth, then deep and then shallow ones."""
         return (
-            self._params(0.06, 6, 1.0, 0.8, 0.8, 1.0),
-            self._params(0.04, 9, 3.0, 0.7, 0.6, 1.0),
+            self._params(0.06, 6, 0.5, 0.7, 0.8, 1.0),
+            self._params(0.05, 8, 0.1, 0.7, 0.5, 3.0),
             self._params(0.1, 3, 1.0, 0.9, 0.7, 3.0),
         )
 
@@ -35,7 +35,7 @@ class XGBoost(Boosted):
         return self._params(
             step=space.suggest_float("step", 0.015, 0.3, log=True),
             depth=space.suggest_int("depth", 2, 11),
-            min_child_weight=space.suggest_float("min_child_weight", 0.1, 50.0, log=True),
+            min_child_weight=space.suggest_float("min_child_weight", 0.01, 50.0, log=True),
             rows=space.suggest_float("rows", 0.5, 1.0),
             columns=space.suggest_float("columns", 0.3, 1.0),
             l2=space.suggest_float("l2", 1e-2, 30.0, log=True),
