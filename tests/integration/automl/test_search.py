@@ -18,9 +18,9 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from include.automl.bench import Configuration, Objective, outputs_of
+from include.automl.record import Record
 from include.automl.result import configurations
 from include.automl.search import Plan, SearchError, forget, search
-from include.automl.trials import Record
 from include.evaluation.metrics import metric, score
 from include.features.preparation import prepare_rows
 from include.features.prepared import Prepared
@@ -129,13 +129,13 @@ def test_a_trial_that_needs_too_much_memory_is_ended_and_says_so(planned: Callab
 def test_features_made_of_two_columns_are_found_and_kept(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.uniform(1, 9, size=(1500, 5)), columns=["income", "debt", "age", "fee", "calls"])
-    frame["malignant"] = frame["income"] / frame["debt"] + rng.normal(scale=0.1, size=1500) > 1.2
-    spec = parse_spec(SPEC, "x")
+    frame["share"] = frame["income"] / frame["debt"] + rng.normal(scale=0.1, size=1500)
+    spec = parse_spec(SPEC.replace("binary, target: malignant, positive: true", "regression, target: share"), "x")
     wanted = spec.search.model_copy(update={"families": ("linear", "lightgbm"), "max_trials": 16})
     spec = spec.model_copy(update={"search": wanted})
     prepare_rows(frame, spec, False).prepared.save(tmp_path / "rows")
     storage, scratch = str(tmp_path / "j.log"), tmp_path / "scratch"
-    plan = Plan(tmp_path / "rows", spec, metric("roc_auc"), 240.0, storage, scratch, "study")
+    plan = Plan(tmp_path / "rows", spec, metric("rmse"), 240.0, storage, scratch, "study")
     result = search(plan)
     made = {one for record in result.records for one in record.configuration.generated}
     assert ("ratio", "income", "debt") in made or ("ratio", "debt", "income") in made
