@@ -75,12 +75,19 @@ def propose(
         share = judge.pays(before, after)
         if share <= best[0]:
             continue
-        luck = judge.verdict(prepared.fields, tried, shuffled=True, deadline=deadline)
-        if luck is None:
-            break
-        if after.losses.mean() < luck.losses.mean():
-            best = (share, tried)
-    return best[1]
+        best = (share, tried)
+    again = Judge(prepared, features, objective, seed + 1, threads, view)
+    return best[1] if best[1] and _confirmed(again, prepared.fields, best[1], deadline) else ()
+
+
+def _confirmed(judge: Judge, fields: Sequence[Field], tried: Sequence[Generated], deadline: float) -> bool:
+    """Tell whether features pay on other folds too, and more than with their rows shuffled; no where time is short."""
+    before = judge.verdict(fields, deadline=deadline)
+    after = judge.verdict(fields, tried, deadline=deadline) if before else None
+    luck = judge.verdict(fields, tried, shuffled=True, deadline=deadline) if after else None
+    if before is None or after is None or luck is None:
+        return False
+    return judge.pays(before, after) > 0 and after.losses.mean() < luck.losses.mean()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ Fold = tuple[Array, Array]
 MOST_ROWS = 20_000
 """Rows that are judged on: drawn at random, or of ordered rows the latest."""
 FOLDS = 5
-BEYOND_CHANCE = 3.0
+BEYOND_CHANCE = 2.0
 """Standard errors that a gain must lie above nothing."""
 LEAST_GAIN = 0.002
 """Share of the loss that must be gained for a change to be worth its cost."""
