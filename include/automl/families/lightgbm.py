@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from include.automl.families.base import Conditions, Params, Rows, Space
 from include.automl.families.boosting import LARGER_IS_BETTER, Boosted, Measure, Watch, measure, monotone
 from include.automl.families.weights import balanced
@@ -116,9 +118,38 @@ class LightGBM(Boosted):
         estimator._evals_result, estimator._best_score, estimator.booster_.best_score = {}, {}, {}
         return estimator
 
+    def for_serving(self, estimator: Any) -> Any:
+        """Return the estimator on one thread, with thresholds that every runtime of single precision keeps to."""
+        estimator._Booster = _in_single_precision(estimator.booster_)
+        return super().for_serving(estimator)
+
     def rounds_of(self, estimator: Any) -> int:
         """Return the rounds of the booster, of which LightGBM keeps none after the best."""
         return int(estimator.booster_.current_iteration())
+
+
+def _in_single_precision(booster: Any) -> Any:
+    """Return a booster that answers float32 rows the same, with thresholds that are float32 numbers.
+
+    A float32 value is at most a threshold just when it is at most the largest float32 number below it. Rounded to the
+    nearest one instead, as converters do, a threshold may pass to the other side of a value.
+    """
+    from lightgbm import Booster
+
+    mark = "threshold="
+    lines = [
+        mark + " ".join(map(repr, _rounded_down(line.removeprefix(mark)))) if line.startswith(mark) else line
+        for line in booster.model_to_string().split("\n")
+        if not line.startswith("tree_sizes=")  # in bytes, which are others now
+    ]
+    return Booster(model_str="\n".join(lines))
+
+
+def _rounded_down(numbers: str) -> list[float]:
+    exact = np.array(numbers.split(), dtype=np.float64)
+    near = exact.astype(np.float32)
+    below = np.where(near > exact, np.nextafter(near, np.float32(-np.inf)), near)
+    return below.astype(np.float64).tolist()
 
 
 def _callback(watch: Watch, sign: float) -> Callable[[Any], None]:

@@ -108,3 +108,23 @@ def test_every_family_of_the_spec_is_there() -> None:
 def test_an_unknown_family_gets_a_hint() -> None:
     with pytest.raises(FactoryError, match="did you mean 'xgboost'"):
         find_family("xgbost")
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_a_lightgbm_model_answers_rows_on_its_thresholds_the_same_in_single_precision(task: str) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.round(rng.normal(size=(2000, 4)), 2).astype(np.float32)  # thresholds lie between neighbouring values
+    signal = rows[:, 0] + rows[:, 1] * rows[:, 2]
+    target = signal if task == "regression" else np.digitize(signal, [0.0] if task == "binary" else [-1.0, 1.0])
+    family = find_family("lightgbm")
+    fitted = family.fit(
+        family.build({**family.defaults(task), "rounds": 60}, task, 0, 1), Rows(rows, target), Conditions()
+    )
+    before = fitted.booster_.predict(rows)
+    thresholds = set()
+    served = family.for_serving(fitted)
+    np.testing.assert_array_equal(served.booster_.predict(rows), before)
+    for line in served.booster_.model_to_string().split("\n"):
+        if line.startswith("threshold="):
+            thresholds |= set(map(float, line.removeprefix("threshold=").split()))
+    assert len(thresholds) > 50 and all(float(np.float32(one)) == one for one in thresholds)
