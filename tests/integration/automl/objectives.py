@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from pathlib import Path
 
@@ -23,9 +24,10 @@ class Watched:
     trap: str
     name: str = "roc_auc"
     greater_is_better: bool = True
+    maker: int = field(default_factory=os.getpid)
 
     def __call__(self, target: np.ndarray, outputs: np.ndarray) -> float:
-        if parent_process() is None:  # the search itself, which scores ensembles
+        if self._searches():  # and scores ensembles
             return metric("roc_auc")(target, outputs)
         count = len(list(self.folder.iterdir()))
         (self.folder / f"{time.monotonic_ns()}.{os.getpid()}").touch()
@@ -42,3 +44,9 @@ class Watched:
         if self.trap == "slow":
             time.sleep(0.4)
         return metric("roc_auc")(target, outputs)
+
+    def _searches(self) -> bool:
+        """Tell whether this process is the search itself: no worker of a pool, nor one of Ray's, which have no parent."""
+        ray = sys.modules.get("ray")
+        on_ray = ray is not None and ray.is_initialized() and os.getpid() != self.maker
+        return parent_process() is None and not on_ray
