@@ -69,10 +69,12 @@ class FamilyContract:
         seed: int = 1,
         **conditions: Any,
     ) -> Any:
-        """Return a fitted estimator; where nothing stops it early, of few rounds."""
+        """Return a fitted estimator; where nothing stops it early, of few rounds, and never after long."""
         params = self.family.defaults(task) if params is None else params
         if brief and "held" not in conditions and "rounds" in params:
             params = {**params, "rounds": 60}
+        if "held" in conditions:
+            conditions = {"seconds": 2, **conditions}
         estimator = self.family.build(params, task, seed, threads=1)
         return self.family.fit(estimator, rows, Conditions(metric=METRICS[task], **conditions))
 
@@ -247,7 +249,7 @@ class BoostedContract(FamilyContract):
     def test_it_stops_at_the_best_round_and_answers_with_it(self, task: str) -> None:
         rows, params = drawn(task, 500), self.family.defaults(task)
         fit, held = part(rows, 0, 300), part(rows, 300, 500)
-        stopped = self.fitted(task, fit, params, held=held)
+        stopped = self.fitted(task, fit, params, held=held, seconds=None)
         kept = self.family.rounds_of(stopped)
         assert 1 < kept < self.family.most_rounds
         again, longer = (
