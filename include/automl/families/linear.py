@@ -79,8 +79,9 @@ def _in_passes(estimator: Any, values: Array, rows: Rows, seconds: float | None)
     """Fit a logistic regression a few passes at a time, each from where the last one ended."""
     ends = None if seconds is None else time.monotonic() + seconds
     count, columns = values.shape
-    outputs = len(np.unique(rows.target))
-    if estimator.solver == "lbfgs" and count * (columns * (1 if outputs == 2 else outputs)) ** 2 < _NEWTON:
+    classes = len(np.unique(rows.target))
+    unknowns = columns * (1 if classes == 2 else classes)
+    if estimator.solver == "lbfgs" and max(count, unknowns) * unknowns**2 < _NEWTON:
         estimator.set_params(solver="newton-cholesky")
     estimator.set_params(max_iter=_MOST if ends is None else _CHUNK.get(estimator.solver, _MOST), warm_start=True)
     for _ in range(_MOST // estimator.max_iter):
