@@ -94,6 +94,9 @@ def _watch(job: Job, process: subprocess.Popen[bytes], tree: Tree, pipe: int) ->
             del coming[:found]
             if not found and process.poll() is not None:
                 break
+        if "fitted" not in watched.seconds:  # a failure, too, is evidence from a quiet machine alone
+            wall = max(time.monotonic() - began, LOOK_SECONDS)
+            watched.others = max(0.0, (_busy() - busy[0]) - (tree.processor_seconds - busy[1])) / wall
     return watched
 
 
