@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from include.features.encodings import targets_of
-from include.features.telling import binned, straight, told_by_levels, told_by_line
+from include.features.telling import binned, centred, straight, told_by_levels, told_by_line
 from include.specs.training import Task
 
 Array = np.ndarray[Any, Any]
@@ -45,8 +44,7 @@ def is_code(values: Array, y: Array, task: Task, max_onehot: int, scale: bool) -
         return False
     if not scale and len(levels) <= ENOUGH_RANGES:
         return False
-    targets = np.column_stack(targets_of(y, task))
-    targets, halves = targets - targets.mean(axis=0), np.arange(len(y)) % 2
+    targets, halves = centred(y, task), np.arange(len(y)) % 2
     as_names = told_by_levels(codes, targets, halves)
     if scale and len(levels) <= max_onehot:
         as_quantity = told_by_line(straight(values), targets, halves)

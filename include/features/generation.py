@@ -108,7 +108,7 @@ def _standing_out(
     """
     rng = np.random.default_rng(seed)
     rows = judge.rows.iloc[before.rows]
-    told = [Told(judge.residuals(before), view, rng), Told(centred(judge)[before.rows], view, rng)]
+    told = [Told(judge.residuals(before), view, rng), Told(centred(judge.target, judge.task)[before.rows], view, rng)]
     found: list[tuple[float, float, Generated]] = []
     alone = [{field.name: each.share(values_of(rows, field, view)) for field in fields} for each in told]
     for candidate in _candidates(rows, _tellers(judge, fields), view):
@@ -126,7 +126,7 @@ def _standing_out(
 
 def _tellers(judge: Judge, fields: Sequence[Field]) -> dict[str, list[Field]]:
     """Return the columns of each kind that tell most of the target, each alone."""
-    targets, halves = centred(judge), np.arange(len(judge.target)) % 2
+    targets, halves = centred(judge.target, judge.task), np.arange(len(judge.target)) % 2
     told = {field.name: told_by_levels(values_of(judge.rows, field, "trees"), targets, halves) for field in fields}
     ranked = sorted(fields, key=lambda field: -told[field.name])
     categorical = set(judge.features.categorical)

@@ -82,7 +82,7 @@ def without(prepared: Prepared, columns: Sequence[str]) -> Prepared:
 def _useless(judge: Judge, before: Verdict, fields: Sequence[Field], seed: int, deadline: float) -> dict[str, str]:
     """Return the columns that neither statistics nor the model would keep; none where the time is too short."""
     rng = np.random.default_rng(seed)
-    told = Told(centred(judge), "trees", rng)
+    told = Told(centred(judge.target, judge.task), "trees", rng)
     alone = {}
     for field in fields:
         alone[field.name] = told.gain(values_of(judge.rows, field, "trees"))

@@ -10,9 +10,9 @@ from include.features.blocks import View
 from include.features.categories import levels_of
 from include.features.encodings import targets_of
 from include.inference.squashing import squashed
+from include.specs.training import Task
 
 if TYPE_CHECKING:
-    from include.features.judge import Judge
     from include.store.packages import Field
 
 Array = np.ndarray[Any, Any]
@@ -71,9 +71,9 @@ def told_by_line(values: Array, targets: Array, halves: Array) -> float:
     return float(((values @ targets) ** 2).sum()) / length / total if total and length else 0.0
 
 
-def centred(judge: Judge) -> Array:
+def centred(target: Array, task: Task) -> Array:
     """Return the targets around their mean, shape (rows, 1) or (rows, classes)."""
-    targets = np.column_stack(targets_of(judge.target, judge.task))
+    targets = np.column_stack(targets_of(target, task))
     return np.asarray(targets - targets.mean(axis=0))
 
 

@@ -149,7 +149,8 @@ def _rounded_down(numbers: str) -> list[float]:
     exact = np.array(numbers.split(), dtype=np.float64)
     near = exact.astype(np.float32)
     below = np.where(near > exact, np.nextafter(near, np.float32(-np.inf)), near)
-    return below.astype(np.float64).tolist()
+    rounded: list[float] = below.astype(np.float64).tolist()
+    return rounded
 
 
 def _callback(watch: Watch, sign: float) -> Callable[[Any], None]:
