@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
+from include.automl.result import configurations
 from include.inference.choice import Choice
 from include.inference.load import load_scorer
 from include.registry.models import Change, Registry
@@ -62,12 +63,12 @@ def test_a_candidate_passes_and_is_held_against_the_next_time(train: Callable[..
     again.prepare(breast_cancer())
     results = judged(again)
     values, gate = results["search"].values, results["gate"].values
-    assert values["strategy"] == "refit" and values["trials"] == 1
-    assert values["algorithm"] == search["algorithm"]
-    assert json.loads(values["parameters"]) == json.loads(search["parameters"])
+    before, after = (configurations(of["algorithm"], json.loads(of["parameters"])) for of in (search, values))
+    assert values["strategy"] == "refit" and values["trials"] == len(before)
+    assert set(map(repr, after)) <= set(map(repr, before)), "of the champion's own trials the weights are chosen anew"
     assert gate["champion"] == champion.number and gate["verdict"] == "pass"
     assert gate["comparison"]["low"] <= gate["comparison"]["value"] <= gate["comparison"]["high"]
-    assert gate["comparison"]["value"] == pytest.approx(0, abs=1e-6)  # the same rows and configuration
+    assert gate["comparison"]["value"] == pytest.approx(0, abs=0.02)  # the same rows and configurations
 
 
 def everything_is_in_the_results(run: Training, results: dict[str, Result]) -> None:
@@ -111,7 +112,7 @@ def everything_is_in_mlflow(run: Training, results: dict[str, Result]) -> None:
     (nested,) = children(run, run_id)
     trials = children(run, nested.info.run_id)
     assert len(trials) == 4
-    assert {trial.data.params["family"] for trial in trials} == {"linear", "xgboost", "random_forest"}
+    assert {trial.data.params["family"] for trial in trials} == {"linear", "lightgbm", "catboost", "extra_trees"}
 
 
 def test_a_refit_without_a_champion_searches_and_says_so(train: Callable[..., Training]) -> None:
