@@ -98,7 +98,7 @@ class _Search:
         self.earlier = self.trials.spent + self.began - time.monotonic() if self.trials.shared else self.trials.spent
         self.best = self.trials.best()
         self.least = len(families)
-        self.most = plan.max_trials or max(wanted.max_trials, len(families))
+        self.most = plan.max_trials or wanted.max_trials
         self.bagged, self.folds = True, 1
 
     @property

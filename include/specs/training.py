@@ -78,7 +78,7 @@ class Search(Spec):
     """Wall-clock bound of the search; it is kept."""
     families: tuple[Family, ...] = FAMILIES
     """Algorithm families to search over."""
-    max_trials: int = Field(default=200, ge=1)
+    max_trials: int = Field(default=1000, ge=1)
     """Stop after this many trials, even when time is left."""
     folds: int | None = Field(default=None, ge=2, le=20)
     """Cross-validation folds; as many as suit the rows when absent."""
