@@ -26,6 +26,8 @@ OVERRUN = 0.1
 """Share of the budget by which the final model may exceed it, before a quicker one is taken."""
 MOST = 25
 """Trials that are candidates for the ensemble."""
+MOST_MODELS = 50
+"""Models that answer together, those of all folds counted: each takes time of every prediction."""
 MOST_REFITTED = 3
 """Trials of an ensemble whose members are fitted again on all rows, which takes time."""
 SELECTION_SHARE = 0.03
@@ -70,7 +72,7 @@ class Conclusion:
         prepared = Prepared.load(self.plan.data)
         candidates = self._candidates(best)
         outputs = {record.number: self._predictions(record, len(prepared.train)) for record in candidates}
-        weights = self._weights(outputs, prepared)
+        weights = self._weights(outputs, prepared, len(best[0].scores))
         members = [Member(record, weights[record.number]) for record in candidates if record.number in weights]
         bagged = self.plan.spec.search.ensemble and all(self._has_models(member.record) for member in members)
         if not bagged:
@@ -99,14 +101,17 @@ class Conclusion:
         chosen = {record.number: record for record in (whole[0], *firsts.values(), *whole)}
         return list(chosen.values())[:MOST]
 
-    def _weights(self, outputs: dict[int, OutOfFold], prepared: Prepared) -> dict[int, float]:
+    def _weights(self, outputs: dict[int, OutOfFold], prepared: Prepared, folds: int) -> dict[int, float]:
         first = next(iter(outputs.values()))
         if len(outputs) == 1:
             return dict.fromkeys(outputs, 1.0)
         seconds = max(0.3, SELECTION_SHARE * self.plan.budget)
         target = prepared.train_target[first.rows]
         candidates = {number: one.outputs for number, one in outputs.items()}
-        return select(candidates, target, self.plan.objective, seconds, self.plan.spec.search.seed).weights
+        weights = select(candidates, target, self.plan.objective, seconds, self.plan.spec.search.seed).weights
+        heaviest = sorted(weights, key=lambda number: -weights[number])[: max(1, MOST_MODELS // max(1, folds))]
+        total = sum(weights[number] for number in heaviest)
+        return {number: weights[number] / total for number in heaviest}
 
     # What they predicted
 
