@@ -184,4 +184,4 @@ def test_a_killed_search_goes_on_without_repeating_trials(planned: Callable[...,
     lost = [record.configuration.params for record in interrupted if record.configuration.params]
     assert all(params in [record.configuration.params for record in again] for params in lost)
     ended = [record.configuration.params["strength"] for record in result.records if record not in interrupted]
-    assert len(ended) == 8 == len(set(ended))
+    assert len(ended) == 11 == len(set(ended))

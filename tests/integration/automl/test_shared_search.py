@@ -91,7 +91,7 @@ def test_a_killed_place_loses_only_its_running_trial(plan: Plan, start: Callable
     interrupted = [record for record in result.records if record.state == "interrupted"]
     ended = [record for record in result.records if record not in interrupted]
     assert len(ended) == 10, "the bound holds for both together"
-    assert len(interrupted) <= 1 and all(record.place == 1 for record in interrupted)
+    assert len(interrupted) <= 1 and all(record.place in (None, 1) for record in interrupted)
     assert {record.place for record in ended} == {1, 2}
     tried = [record.configuration.params["strength"] for record in ended if record.configuration.params]
     assert len(set(tried)) == len(tried)

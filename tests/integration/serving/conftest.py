@@ -44,18 +44,18 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         patch.setenv("FACTORY_SERVING__MAX_ROWS", "1000")
         patch.setenv("FACTORY_SERVING__BODY_TIMEOUT_SECONDS", "2")
         server = Server(Platform(), folder / "server.log")
-        try:
-            home = server.platform.home
-            for number in (1, 2, 3):
-                put(home, "churn", number, churn(number))
-            for name, package in (("picky", picky()), ("house", house()), ("digits", digits())):
-                put(home, name, 1, package)
-            server.start()
-            for name in ("churn", "picky", "house", "digits"):
-                server.route(name, ("champion", 1, 100)).raise_for_status()
-            yield server
-        finally:
-            server.clean_up()
+        home = server.platform.home
+        for number in (1, 2, 3):
+            put(home, "churn", number, churn(number))
+        for name, package in (("picky", picky()), ("house", house()), ("digits", digits())):
+            put(home, name, 1, package)
+        server.start()
+    try:  # what the server was told is no longer in the environment: tests of other files must not see it
+        for name in ("churn", "picky", "house", "digits"):
+            server.route(name, ("champion", 1, 100)).raise_for_status()
+        yield server
+    finally:
+        server.clean_up()
 
 
 @pytest.fixture(scope="session")

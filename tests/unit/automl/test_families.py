@@ -11,7 +11,7 @@ from include.automl.families import Conditions, Params, Rows, find_family
 from include.automl.families.forest import MOST_LEAVES
 from include.specs import FactoryError
 from include.specs.training import FAMILIES
-from tests.unit.automl.family_contract import BoostedContract, FamilyContract
+from tests.unit.automl.family_contract import BoostedContract, FamilyContract, MonotoneContract
 
 
 class TestLinear(FamilyContract):
@@ -26,11 +26,11 @@ class TestSvm(FamilyContract):
     family = find_family("svm")
 
 
-class TestRandomForest(FamilyContract):
+class TestRandomForest(MonotoneContract):
     family = find_family("random_forest")
 
 
-class TestExtraTrees(FamilyContract):
+class TestExtraTrees(MonotoneContract):
     family = find_family("extra_trees")
 
 
@@ -128,3 +128,13 @@ def test_a_lightgbm_model_answers_rows_on_its_thresholds_the_same_in_single_prec
         if line.startswith("threshold="):
             thresholds |= set(map(float, line.removeprefix("threshold=").split()))
     assert len(thresholds) > 50 and all(float(np.float32(one)) == one for one in thresholds)
+
+
+def test_every_family_that_can_be_monotone_is_held_to_it() -> None:
+    able = {name for name in FAMILIES if find_family(name).can_be_monotone}
+    held = {
+        one.family.name
+        for one in globals().values()
+        if isinstance(one, type) and issubclass(one, MonotoneContract) and hasattr(one, "family")
+    }
+    assert able == held
