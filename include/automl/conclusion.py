@@ -36,6 +36,8 @@ _HEAD_ROOM = 1.25
 """How much longer than reckoned a refit may take."""
 _START = 0.3
 """Seconds to start a worker and to save a fitted model."""
+HeldOutputs = tuple[Array, Array]
+"""Positions of the rows that a fold held, and what was predicted for them."""
 _RANKS = ("roc_auc", "average_precision", "roc_auc_ovr")
 """Metrics of ranks, which a calibration must not make ties for."""
 
@@ -71,20 +73,22 @@ class Conclusion:
             raise SearchError(_why_nothing(self.trials.records()))
         prepared = Prepared.load(self.plan.data)
         candidates = self._candidates(best)
-        outputs = {record.number: self._predictions(record, len(prepared.train)) for record in candidates}
+        rows = len(prepared.train)
+        outputs = {record.number: _merged(self._folds(record), rows) for record in candidates}
         weights = self._weights(outputs, prepared, len(best[0].scores))
         members = [Member(record, weights[record.number]) for record in candidates if record.number in weights]
         bagged = self.plan.spec.search.ensemble and all(self._has_models(member.record) for member in members)
         if not bagged:
             members = self._refitted(members, best)
         members.sort(key=lambda member: -member.weight)
-        blend = _mean(members, outputs, self, len(prepared.train))
+        folds = self._blended(members)
+        blend = _merged(folds, rows)
         calibration = self._calibration(blend, prepared)
         file = self.plan.scratch / ESTIMATOR
         self._assemble(members, bagged, prepared, calibration, file)
-        outputs_of_blend = _applied(calibration, blend.outputs)
-        oof = OutOfFold(blend.rows, blend.folds, outputs_of_blend)
-        scores = _scores(self.plan, oof, prepared.train_target)
+        oof = OutOfFold(blend.rows, blend.folds, _applied(calibration, blend.outputs))
+        target = prepared.train_target
+        scores = tuple(self.plan.objective(target[held], _applied(calibration, found)) for held, found in folds)
         return SearchResult(tuple(members), bagged, calibration, scores, file, oof, self.trials.records(), self.spent())
 
     # Which trials
@@ -127,21 +131,25 @@ class Conclusion:
             model_file(self.plan.scratch, record.number, fold).exists() for fold in folds
         )
 
-    def _predictions(self, record: Record, rows: int) -> OutOfFold:
-        """Return what a trial predicted out of fold; of a row that several folds held, the mean."""
-        parts = []
+    def _folds(self, record: Record) -> list[HeldOutputs]:
+        """Return what a trial predicted for the held rows of each fold."""
+        folds = []
         for file in self._files(record):
             with np.load(file) as kept:
-                parts.append((kept["rows"], kept["outputs"]))
-        counts, folds = np.zeros(rows), np.full(rows, -1)
-        totals = np.zeros((rows, *parts[0][1].shape[1:]))
-        for fold, (held, found) in reversed(list(enumerate(parts))):
-            totals[held] += found
-            counts[held] += 1
-            folds[held] = fold
-        known = np.flatnonzero(counts)
-        shape = (-1,) + (1,) * (totals.ndim - 1)
-        return OutOfFold(known, folds[known], totals[known] / counts[known].reshape(shape))
+                folds.append((kept["rows"], kept["outputs"]))
+        return folds
+
+    def _blended(self, members: Sequence[Member]) -> list[HeldOutputs]:
+        """Return the weighted mean of what the members predicted for the held rows of each fold."""
+        mine = [self._folds(member.record) for member in members]
+        weights = [member.weight for member in members]
+        return [
+            (
+                fold[0][0],
+                np.asarray(sum(weight * found for weight, (_, found) in zip(weights, fold, strict=True))),
+            )
+            for fold in zip(*mine, strict=True)
+        ]
 
     def _validate_again(self, record: Record) -> None:
         """Make the predictions again of a trial whose scratch folder is gone."""
@@ -251,14 +259,17 @@ def _set_aside(record: Record) -> float:
     return _START + _HEAD_ROOM * record.refit_seconds
 
 
-def _mean(members: Sequence[Member], outputs: dict[int, OutOfFold], conclusion: Conclusion, rows: int) -> OutOfFold:
-    """Return the weighted mean of the members' out-of-fold predictions."""
-    for member in members:
-        if member.record.number not in outputs:  # the quickest trial, which was no candidate
-            outputs[member.record.number] = conclusion._predictions(member.record, rows)
-    first = outputs[members[0].record.number]
-    total = sum(member.weight * outputs[member.record.number].outputs for member in members)
-    return OutOfFold(first.rows, first.folds, np.asarray(total))
+def _merged(folds: Sequence[HeldOutputs], rows: int) -> OutOfFold:
+    """Return predictions by row, of ``rows``; of a row that several folds held, the mean."""
+    counts, places = np.zeros(rows), np.full(rows, -1)
+    totals = np.zeros((rows, *folds[0][1].shape[1:]))
+    for fold, (held, found) in reversed(list(enumerate(folds))):
+        totals[held] += found
+        counts[held] += 1
+        places[held] = fold
+    known = np.flatnonzero(counts)
+    shape = (-1,) + (1,) * (totals.ndim - 1)
+    return OutOfFold(known, places[known], totals[known] / counts[known].reshape(shape))
 
 
 def _wide(outputs: Array) -> Array:
@@ -270,16 +281,6 @@ def _applied(calibration: Calibration, outputs: Array) -> Array:
         return outputs
     probabilities = calibration.apply(_wide(outputs))
     return probabilities[:, 1] if outputs.ndim == 1 else probabilities
-
-
-def _scores(plan: Plan, oof: OutOfFold, target: Array) -> tuple[float, ...]:
-    """Return the score on each fold; a fold whose score is not defined is left out."""
-    found = [
-        plan.objective(target[oof.rows[mine]], oof.outputs[mine])
-        for fold in np.unique(oof.folds)
-        if (mine := oof.folds == fold).any()
-    ]
-    return tuple(float(score) for score in found if np.isfinite(score))
 
 
 def _why_nothing(records: Sequence[Record]) -> str:

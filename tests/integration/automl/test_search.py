@@ -87,6 +87,16 @@ def test_it_finds_refits_and_keeps_what_is_needed_to_judge(planned: Callable[...
     assert len(again.oof.rows) == len(prepared.train) and again.file.is_file()
 
 
+def test_few_rows_are_cross_validated_twice(planned: Callable[..., Plan]) -> None:
+    plan = planned(families=("linear",), max_trials=2)
+    search_for = plan.spec.search.model_copy(update={"folds": None})
+    result = search(replace(plan, spec=plan.spec.model_copy(update={"search": search_for})))
+    assert len(result.scores) == len(result.winner.scores) == 10
+    target = Prepared.load(plan.data).train_target
+    assert sorted(result.oof.rows) == list(range(len(target))), "every row once, by the mean of both"
+    assert score("roc_auc", target, result.oof.outputs) == pytest.approx(result.mean, abs=0.03)
+
+
 def test_trials_that_run_at_the_deadline_are_ended(planned: Callable[..., Plan]) -> None:
     # two trials take turns at the first five scores, so that one of them has all three; all later scores hang
     result = search(planned("hang", at=5, budget=12.0))
