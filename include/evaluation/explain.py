@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from include.inference.scorer import Row
     from include.store.packages import Manifest
 
-ROWS, REPEATS, SECONDS = 2000, 5, 10.0
+ROWS, REPEATS, SECONDS = 2000, 5, 5.0
 LEAST_ROWS = 200
 """Rows that are used however long a model takes to answer them."""
 SHAP_ROWS, SHAP_TOGETHER = 200, 10
