@@ -24,7 +24,7 @@ name: small
 owner: tests
 data: {source: {path: x.csv}}
 problem: {type: binary, target: malignant, positive: true}
-search: {folds: 3, max_trials: 10, parallel: 1, workers: 2, families: [linear]}
+search: {folds: 3, max_trials: 18, parallel: 1, workers: 2, families: [linear]}
 """
 
 
@@ -90,7 +90,7 @@ def test_a_killed_place_loses_only_its_running_trial(plan: Plan, start: Callable
     result = search(plan)
     interrupted = [record for record in result.records if record.state == "interrupted"]
     ended = [record for record in result.records if record not in interrupted]
-    assert len(ended) == 10, "the bound holds for both together"
+    assert len(ended) == 18, "the bound holds for both together"
     assert len(interrupted) <= 1 and all(record.place in (None, 1) for record in interrupted)
     assert {record.place for record in ended} == {1, 2}
     tried = [record.configuration.params["strength"] for record in ended if record.configuration.params]
@@ -110,7 +110,7 @@ def test_all_places_end_at_the_deadline_that_the_first_one_set(
     two = start(2, budget=15.0, spec=spec)
     assert one.wait(timeout=60) == 0 and two.wait(timeout=60) == 0
     took = time.monotonic() - began
-    assert took < 15.0 + 10.0, "start of the interpreter and its end included"
+    assert took < 15.0 + 20.0, "start of the interpreter and its end included"
     result = search(replace(plan, budget=15.0, spec=spec))
     last = max(record.ended for record in result.records)
     assert last - min(record.started for record in result.records) < 16.0
@@ -126,4 +126,4 @@ def test_what_a_place_left_that_never_came_back_is_closed(
     killed(one)
     result = search(plan)
     places = [record.place for record in result.records if record.state != "interrupted"]
-    assert len(places) == 10 and places.count(1) >= 1 and places.count(None) >= 7, "the last step goes on alone"
+    assert len(places) == 18 and places.count(1) >= 1 and places.count(None) >= 7, "the last step goes on alone"
