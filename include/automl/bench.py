@@ -6,12 +6,13 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from include.automl.families import Conditions, Params, Rows, find_family
 from include.automl.folds import Array, Fold, make_folds
+from include.features.objective import Objective
 from include.specs import FactoryError
 from include.specs.training import Features
 
@@ -24,21 +25,6 @@ PlanKey = tuple["View", "tuple[Description, ...]", tuple[str, ...]]
 """View, generated features and columns left out: what a feature plan depends on beside the rows."""
 CACHE_BYTES = 512 * 2**20
 """Transformed folds that a process keeps; the feature plan does not depend on the trial."""
-
-
-class Objective(Protocol):
-    """What the search optimises; the metrics of `include.evaluation.metrics` are objectives."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def greater_is_better(self) -> bool:
-        """Whether a larger score is a better one."""
-
-    def __call__(self, target: Array, outputs: Array) -> float:
-        """Return the score of ``outputs``, shaped as `outputs_of` gives them."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from include.automl.bench import Objective
+from include.features.objective import Objective
 from include.specs.training import Features
 
 if TYPE_CHECKING:

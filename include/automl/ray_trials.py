@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.automl.bench import Bench, Configuration, Objective
+from include.automl.bench import Bench, Configuration
 from include.automl.trial import FoldDone, FoldFiles, RefitFiles, Trial, refit
+from include.features.objective import Objective
 from include.specs.training import Features
 
 Files = Mapping[str, bytes]

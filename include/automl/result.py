@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from include.automl.bench import Configuration, Objective
+from include.automl.bench import Configuration
 from include.automl.ensemble.calibration import Calibration
 from include.automl.folds import Array
 from include.automl.pool import MakePool, Pool
 from include.automl.record import Record
+from include.features.objective import Objective
 from include.specs import FactoryError
 
 if TYPE_CHECKING:

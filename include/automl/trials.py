@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from include.automl.bench import Configuration, Objective
+from include.automl.bench import Configuration
 from include.automl.columns import ColumnChoice
 from include.automl.families import Family, Params, find_family
 from include.automl.record import Record, State, record_of
 from include.automl.storage import StorageError, exclusive, may_be_shared, open_storage
+from include.features.objective import Objective
 from include.specs.training import Task
 
 if TYPE_CHECKING:

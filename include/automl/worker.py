@@ -13,11 +13,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
 from pathlib import Path
 
-from include.automl.bench import Bench, Configuration, Objective
+from include.automl.bench import Bench, Configuration
 from include.automl.columns import ColumnChoice, look
 from include.automl.ensemble.assemble import Part, assemble
 from include.automl.ensemble.calibration import Calibration
 from include.automl.trial import Trial, refit
+from include.features.objective import Objective
 from include.specs.training import Features
 
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from include.features.categories import levels_of
 from include.features.generated import Generated, made_of, pairs_of
-from include.features.judge import Judge, Objective, Verdict
+from include.features.judge import Judge, Verdict
+from include.features.objective import Objective
 from include.features.plan import View
 from include.features.telling import Told, binned, centred, straight, told_by_levels, values_of
 from include.specs.training import Features

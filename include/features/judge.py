@@ -7,11 +7,12 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from include.features.encodings import targets_of
+from include.features.objective import Objective
 from include.features.plan import View, build_plan
 from include.specs.training import Features, Task
 
@@ -32,21 +33,6 @@ BEYOND_CHANCE = 2.0
 """Standard errors that a gain must lie above nothing."""
 LEAST_GAIN = 0.002
 """Share of the loss that must be gained for a change to be worth its cost."""
-
-
-class Objective(Protocol):
-    """What the search optimises."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def greater_is_better(self) -> bool:
-        """Whether a larger score is a better one."""
-
-    def __call__(self, target: Array, outputs: Array) -> float:
-        """Return the score of ``outputs``."""
 
 
 @dataclass(frozen=True)

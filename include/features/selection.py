@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from include.features.judge import Judge, Objective, Verdict
+from include.features.judge import Judge, Verdict
+from include.features.objective import Objective
 from include.features.telling import Told, centred, values_of
 from include.specs.training import Features
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.automl.bench import Objective
 from include.automl.folds import Array
+from include.features.objective import Objective
 
 STEPS = 40
 """Models that are added at most."""

@@ -17,11 +17,12 @@ import psutil
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from include.automl.bench import Configuration, Objective, outputs_of
+from include.automl.bench import Configuration, outputs_of
 from include.automl.record import Record
 from include.automl.result import configurations
 from include.automl.search import Plan, SearchError, forget, search
 from include.evaluation.metrics import metric, score
+from include.features.objective import Objective
 from include.features.preparation import prepare_rows
 from include.features.prepared import Prepared
 from include.specs import parse_spec

@@ -91,6 +91,7 @@ def test_a_killed_place_loses_only_its_running_trial(plan: Plan, start: Callable
     interrupted = [record for record in result.records if record.state == "interrupted"]
     ended = [record for record in result.records if record not in interrupted]
     assert len(ended) == 18, "the bound holds for both together"
+    # killed between asking for a trial and saying whose it is, a place leaves one that is nobody's
     assert len(interrupted) <= 1 and all(record.place in (None, 1) for record in interrupted)
     assert {record.place for record in ended} == {1, 2}
     tried = [record.configuration.params["strength"] for record in ended if record.configuration.params]
@@ -110,7 +111,7 @@ def test_all_places_end_at_the_deadline_that_the_first_one_set(
     two = start(2, budget=15.0, spec=spec)
     assert one.wait(timeout=60) == 0 and two.wait(timeout=60) == 0
     took = time.monotonic() - began
-    assert took < 15.0 + 20.0, "start of the interpreter and its end included"
+    assert took < 15.0 + 10.0, "start of the interpreter and its end included"
     result = search(replace(plan, budget=15.0, spec=spec))
     last = max(record.ended for record in result.records)
     assert last - min(record.started for record in result.records) < 16.0

@@ -123,6 +123,19 @@ def test_a_refit_without_a_champion_searches_and_says_so(train: Callable[..., Tr
     assert result.values["strategy"] == "search" and "no champion" in result.message
 
 
+def test_an_ensemble_that_a_gate_would_refuse_gives_way_to_a_single_model(train: Callable[..., Training]) -> None:
+    wanted = {"budget": "20s", "max_trials": 2, "families": ["linear", "lightgbm"], "folds": 2}
+    run = train({**BINARY, "search": wanted, "gates": {"max_latency_ms": 0.001}})
+    run.prepare(breast_cancer())
+    result = run.step("search")
+    assert result.status == "done" and "the best trial alone is the model" in result.message
+    assert "gates.max_latency_ms: 0.001" in result.message
+    assert result.values["algorithm"] in ("linear", "lightgbm") and result.values["trials"] == 2
+    with run.folder.store.local(run.folder.path("search", "package")) as folder:
+        model = load_package(Path(folder)).estimator.steps[-1][1]
+    assert type(model).__module__.startswith(("sklearn.linear_model", "lightgbm")), "fitted once, on all rows"
+
+
 @pytest.mark.parametrize("task", ["regression", "multiclass"])
 def test_other_tasks_go_all_the_way(train: Callable[..., Training], task: str) -> None:
     if task == "regression":
