@@ -21,8 +21,6 @@ from include.store.log_sinks import open_sink
 
 log = logging.getLogger(__name__)
 DRAIN_SECONDS = 10.0
-FIRST_WATCH_SECONDS = 1.0
-"""The log writer is started after the server: both load libraries, and the server's models go first."""
 LOOK_SECONDS = 0.02
 
 
@@ -106,11 +104,10 @@ class Recorder:
     # In the keeper's thread
 
     def _keep(self) -> None:
-        first_watch = time.monotonic() + FIRST_WATCH_SECONDS
+        self._watch()  # it loads its libraries while this process loads the models
         while not self._stopping.wait(self._settings.log_sync_seconds):
             self._sync()
-            if time.monotonic() >= first_watch:
-                self._watch()
+            self._watch()
 
     def _sync(self, close: bool = False) -> None:
         try:

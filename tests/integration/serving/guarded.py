@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,28 +65,27 @@ def eventually(look: Any, seconds: float = 20) -> Any:
 @contextmanager
 def guarded_server(folder: Path) -> Iterator[Guarded]:
     """Run such a server in ``folder``, with the models ``churn`` and ``picky``."""
-    traces = Collector()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "FACTORY_HOME": str(folder / "home"),
-            "FACTORY_MODELS_DIR": str(folder / "no_specs"),
-            "FACTORY_MLFLOW_URI": "http://127.0.0.1:9",
-            "FACTORY_SERVICE_RETRY_SECONDS": "1",
-            "FACTORY_SERVING__REFRESH_SECONDS": str(REFRESH_SECONDS),
-            "FACTORY_SERVING__LOG_FORMAT": "json",
-            "FACTORY_SERVING__ACCESS_LOG": "true",
-            "FACTORY_SERVING__TRACING_ENDPOINT": traces.url,
-            "OTEL_BSP_SCHEDULE_DELAY": "200",
-        }.items():
-            patch.setenv(name, value)
-        server = Guarded(Platform(), folder / "server.log", traces)
-        try:
+    with ExitStack() as stack:
+        traces = Collector()
+        stack.callback(traces.close)
+        with pytest.MonkeyPatch.context() as patch:  # gone before the tests run: those of other files must not see it
+            for name, value in {
+                "FACTORY_HOME": str(folder / "home"),
+                "FACTORY_MODELS_DIR": str(folder / "no_specs"),
+                "FACTORY_MLFLOW_URI": "http://127.0.0.1:9",
+                "FACTORY_SERVICE_RETRY_SECONDS": "1",
+                "FACTORY_SERVING__REFRESH_SECONDS": str(REFRESH_SECONDS),
+                "FACTORY_SERVING__LOG_FORMAT": "json",
+                "FACTORY_SERVING__ACCESS_LOG": "true",
+                "FACTORY_SERVING__TRACING_ENDPOINT": traces.url,
+                "OTEL_BSP_SCHEDULE_DELAY": "200",
+            }.items():
+                patch.setenv(name, value)
+            server = Guarded(Platform(), folder / "server.log", traces)
+            stack.callback(server.clean_up)
             for name, package in (("churn", churn()), ("picky", picky())):
                 put(server.platform.home, name, 1, package)
             server.start()
-            for name in ("churn", "picky"):
-                server.route(name, ("champion", 1, 100)).raise_for_status()
-            yield server
-        finally:
-            server.clean_up()
-            traces.close()
+        for name in ("churn", "picky"):
+            server.route(name, ("champion", 1, 100)).raise_for_status()
+        yield server

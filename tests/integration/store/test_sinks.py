@@ -15,7 +15,7 @@ import pytest
 
 from include.serving.log.consumer import LogConsumer
 from include.specs import Platform
-from include.store.log_kafka import encode
+from include.store.log_kafka import encode, parse_uri
 from include.store.log_records import LabelRecord, Record, RewardRecord
 from include.store.log_sink import Sink
 from include.store.log_sinks import open_sink
@@ -70,14 +70,21 @@ def topic(platform: Platform, broker: str, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def consume(platform: Platform, seconds: float = 120) -> PredictionLog:
-    """Read the topic into the database until nothing new has come for a while."""
-    end = f"end-{time.time_ns()}"
-    open_sink(platform).commit([prediction("end", end)])
+    """Read the topic into the database up to what it holds now: each partition is given a last message."""
+    from confluent_kafka import Producer
+
+    brokers, topic = parse_uri(platform.serving.log_uri.get_secret_value())
+    producer, mark = Producer({"bootstrap.servers": brokers}), time.time_ns()
+    ends = {number: f"end-{mark}-{number}" for number in producer.list_topics(topic, 10).topics[topic].partitions}
+    for number, end in ends.items():
+        producer.produce(topic, encode(prediction("end", end)), partition=number)
+    assert ends
+    assert not producer.flush(10)
     log, stopped = PredictionLog(platform), threading.Event()
     consumer = threading.Thread(target=LogConsumer(platform).run, args=(stopped,))
     consumer.start()
     deadline = time.monotonic() + seconds
-    while end not in set(log.frame("end")["id"]) and time.monotonic() < deadline:
+    while not set(ends.values()) <= set(log.frame("end")["id"]) and time.monotonic() < deadline:
         time.sleep(0.05)
     stopped.set()
     consumer.join()
