@@ -19,6 +19,10 @@ class AirflowApiError(FactoryError):
     """Airflow refused a request, or did not answer."""
 
 
+class AirflowUnavailableError(AirflowApiError):
+    """Airflow failed at a request that may succeed later."""
+
+
 @dataclass(frozen=True)
 class DagRun:
     """One DAG run: its id, state and what triggered it."""
@@ -61,10 +65,14 @@ class AirflowApi:
         self._logged_in = True
 
     @retry(
-        retry=retry_if_exception_type(httpx.TransportError), stop=stop_after_delay(60), wait=wait_fixed(1), reraise=True
+        retry=retry_if_exception_type((httpx.TransportError, AirflowUnavailableError)),
+        stop=stop_after_delay(60),
+        wait=wait_fixed(1),
+        reraise=True,
     )
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        """Return the JSON answer; a connection that breaks (a restart) is tried again for a minute."""
+        """Return the JSON answer; a connection that breaks (a restart), or an error of Airflow's own (SQLite has one
+        writer at a time), is tried again for a minute."""
         if not self._logged_in:
             self._login()
         response = self._http.request(method, f"/api/v2{path}", **options)
@@ -72,7 +80,8 @@ class AirflowApi:
             self._login()
             response = self._http.request(method, f"/api/v2{path}", **options)
         if response.is_error:
-            raise AirflowApiError(f"{method} {path}: Airflow answered {response.status_code}: {response.text[:500]}")
+            kind = AirflowUnavailableError if response.is_server_error else AirflowApiError
+            raise kind(f"{method} {path}: Airflow answered {response.status_code}: {response.text[:500]}")
         return response.json()
 
     def dag_ids(self) -> list[str]:

@@ -114,6 +114,7 @@ def pod_stack(cluster: Cluster, folder: Path, host: str, database: str, redis: s
                 "volumes": [{"name": "models", "path": MODELS, "config_map": "factory-models"}],
             }
         ),
+        **_airflow_database(database),
         "MLFLOW_BACKEND_STORE_URI": f"{database.rpartition('/')[0]}/mlflow",
         "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{bucket}/mlflow",
         "MLFLOW_SERVER_ALLOWED_HOSTS": "*",
@@ -138,6 +139,15 @@ def pod_stack(cluster: Cluster, folder: Path, host: str, database: str, redis: s
         load_platform.cache_clear()
 
 
+def _airflow_database(database: str) -> dict[str, str]:
+    """Return where Airflow keeps its metadata: many runs at once are more than SQLite's one writer."""
+    uri = f"{database.rpartition('/')[0]}/airflow"
+    return {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": uri.replace("+psycopg2", "+psycopg"),
+    }
+
+
 def _settings(host: str, bucket: str) -> dict[str, str]:
     return {
         "FACTORY_ARTIFACTS_URI": f"s3://{bucket}/factory",
@@ -150,12 +160,12 @@ def _settings(host: str, bucket: str) -> dict[str, str]:
 
 
 def _secrets(database: str) -> dict[str, str]:
-    """Return what belongs into a Secret; makes a database for the factory, one for Optuna and one for MLflow."""
+    """Return what belongs into a Secret; makes a database for the factory, Optuna, MLflow and Airflow each."""
     server = database.replace("+psycopg2", "")
     connection = psycopg2.connect(server)
     connection.autocommit = True
     with connection.cursor() as cursor:
-        for name in ("factory", "optuna", "mlflow"):
+        for name in ("factory", "optuna", "mlflow", "airflow"):
             cursor.execute(f"CREATE DATABASE {name}")
     connection.close()
     uri = database.rpartition("/")[0]

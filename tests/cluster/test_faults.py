@@ -42,11 +42,11 @@ def wait_for(condition: Callable[[], T], seconds: float, what: str) -> T:
     return found
 
 
-def running(stack: PodStack, step: str) -> Any:
-    """Return the running pod of a step of 'small', or None."""
+def running(stack: PodStack, step: str, besides: str = "") -> Any:
+    """Return the running pod of a step of 'small', or None; not the one called ``besides``."""
     selector = f"model-factory/model=small,model-factory/step={step}"
     found = stack.cluster.api.list_namespaced_pod(stack.cluster.namespace, label_selector=selector).items
-    return next((pod for pod in found if pod.status.phase == "Running"), None)
+    return next((pod for pod in found if pod.status.phase == "Running" and pod.metadata.name != besides), None)
 
 
 def ended(api: AirflowApi, run: DagRun, seconds: float = 1200) -> str:
@@ -64,19 +64,19 @@ def tries(stack: PodStack, run_id: str) -> dict[str, int]:
 
 def test_a_killed_pod_triggerer_and_scheduler_change_nothing(stack: PodStack, api: AirflowApi) -> None:
     run = api.trigger("small.automl_pipeline", "killed", {})
-    victim = wait_for(lambda: running(stack, "snapshot"), PATIENCE, "the pod of 'snapshot'")
-    try:
-        stack.cluster.api.delete_namespaced_pod(victim.metadata.name, stack.cluster.namespace, grace_period_seconds=0)
-    except ApiException as error:
-        pytest.fail(f"the pod of 'snapshot' was over before it could be killed: {error.reason}")
     wait_for(lambda: running(stack, "prepare"), PATIENCE, "the pod of 'prepare'")
     os.kill(stack.pid("airflow-triggerer"), signal.SIGKILL)
-    wait_for(lambda: running(stack, "search"), PATIENCE, "the pod of 'search'")
+    victim = wait_for(lambda: running(stack, "search"), PATIENCE, "the pod of 'search'").metadata.name
+    try:
+        stack.cluster.api.delete_namespaced_pod(victim, stack.cluster.namespace, grace_period_seconds=0)
+    except ApiException as error:
+        pytest.fail(f"the pod of 'search' was over before it could be killed: {error.reason}")
+    wait_for(lambda: running(stack, "search", besides=victim), PATIENCE, "another pod of 'search'")
     os.kill(stack.pid("airflow-scheduler"), signal.SIGKILL)
     assert ended(api, run) == "success"
     assert [version.number for version in Registry(stack.platform).versions("small")] == [1]
     pods = tries(stack, "killed")
-    assert pods.pop("snapshot") == 2, "the killed pod was started anew"
+    assert pods.pop("search") == 2, "the killed pod was started anew"
     assert set(pods.values()) == {1}, f"something ran twice: {pods}"
 
 
