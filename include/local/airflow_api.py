@@ -71,8 +71,7 @@ class AirflowApi:
         reraise=True,
     )
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        """Return the JSON answer; a connection that breaks (a restart), or an error of Airflow's own (SQLite has one
-        writer at a time), is tried again for a minute."""
+        """Return the JSON answer; a broken connection, or an error of Airflow's own, is borne for a minute."""
         if not self._logged_in:
             self._login()
         response = self._http.request(method, f"/api/v2{path}", **options)

@@ -34,6 +34,6 @@ def test_a_trigger_that_airflow_failed_at_is_sent_again_and_starts_one_run() -> 
 
 def test_a_refusal_is_told_at_once() -> None:
     api, asked = client((404, {"detail": "no such DAG"}))
-    with pytest.raises(AirflowApiError, match="404.*no such DAG"):
+    with pytest.raises(AirflowApiError, match=r"404.*no such DAG"):
         api.trigger("a", "r", {})
     assert len(asked) == 1
