@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from typing import Any
 
 from tests.cluster.controllers import KServeController, SeldonController, Workload
@@ -29,7 +30,7 @@ class ControllerLoop:
         self._where = (controller.group, controller.version, namespace, controller.plural)
         self.shares: dict[str, list[tuple[str, int]]] = {}
         self.errors: list[str] = []
-        self._ended = threading.Event()
+        self._ended, self._rounds = threading.Event(), 0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
@@ -38,6 +39,13 @@ class ControllerLoop:
     def stop(self) -> None:
         self._ended.set()
         self._thread.join(30)
+
+    def settle(self, seconds: float = 30) -> None:
+        """Wait until what the API server keeps now has been seen: a round that began after this call is over."""
+        wanted, deadline = self._rounds + 2, time.monotonic() + seconds
+        while self._rounds < wanted:
+            assert time.monotonic() < deadline, f"the controller stands still: {self.errors[-1:]}"
+            time.sleep(0.05)
 
     def send(self, name: str, path: str, body: Any) -> tuple[str, Any]:
         """Send a caller's request to the object ``name`` and return the deployment that was chosen, and the answer."""
@@ -61,6 +69,7 @@ class ControllerLoop:
         while not self._ended.wait(PERIOD_SECONDS):
             try:
                 self._reconcile()
+                self._rounds += 1
             except ApiException as error:
                 if error.status not in (404, 409):  # an object that went, or changed, meanwhile
                     self.errors.append(str(error)[:500])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,6 +150,7 @@ def shares(ingress: ControllerLoop, model: str, calls: int = CALLS) -> Counter[s
     """Return which versions answered so many callers; None for those that nobody answered."""
     name, path = model.replace("_", "-"), f"/v1/models/{model}/predict"
     body = {"features": {"age": 33.0, "plan": "basic"}}
+    ingress.settle()
     answers = [ingress.send(name, path, body)[1] for _ in range(calls)]
     return Counter(answer["version"] if answer else "nobody" for answer in answers)
 
@@ -214,4 +216,7 @@ def test_what_cannot_be_is_said_and_changes_nothing(factory, ingress, cluster):
     other = factory.platform.model_copy(update={"cluster_target": settings})
     with pytest.raises(NotReadyError, match=r"ImagePullBackOff for image \S*nowhere.*cluster_target.image"):
         open_target(other).deploy(model, 1)
-    assert cluster.api.list_namespaced_pod(cluster.namespace, label_selector=f"model-factory/model={model}").items == []
+    deadline = time.monotonic() + 90
+    while cluster.api.list_namespaced_pod(cluster.namespace, label_selector=f"model-factory/model={model}").items:
+        assert time.monotonic() < deadline, "what could not start was left behind"
+        time.sleep(0.5)
