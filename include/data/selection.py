@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from include.data.frames import as_kind, kind_of, normalise, to_times
@@ -28,7 +27,7 @@ class Selection:
     Attributes:
         frame: normalised rows, oldest first where ``ordered``.
         origin: where they came from.
-        ordered: whether their order is that of time.
+        ordered: whether their order is that of time; rows of a source without times have none.
         first_event, last_event: the span of the event times; None where rows have none.
         note: what a person should know about the choice; empty when all went as the spec says.
     """
@@ -109,7 +108,7 @@ def _ordered(spec: ModelSpec, frame: pd.DataFrame, times: pd.Series, origin: Ori
     return Selection(
         frame.iloc[order].reset_index(drop=True),
         origin,
-        True,
+        spec.data.time is not None or not times.isna().any(),
         None if pd.isna(first) else first.to_pydatetime(),
         None if pd.isna(last) else last.to_pydatetime(),
         note,
@@ -143,8 +142,6 @@ def _joined(
     """
     source = source[[name for name in source.columns if name in logged.columns]]
     if spec.data.time is None:
-        # a fixed shuffle, so that no fold of time holds one class only because of how the source was sorted
-        source = source.sample(frac=1, random_state=np.random.RandomState(spec.search.seed)).reset_index(drop=True)
         source_times = pd.Series(pd.NaT, index=source.index, dtype=times.dtype)
     else:
         source_times = source[spec.data.time]

@@ -120,9 +120,18 @@ def quality_gate(report: Mapping[str, Any]) -> Gate:
 
 
 def champion_gate(
-    gates: Gates, metric: str, prepared: Prepared, candidate: Scored, champion: ModelPackage, version: int
+    gates: Gates,
+    metric: str,
+    prepared: Prepared,
+    candidate: Scored,
+    champion: ModelPackage,
+    version: int,
+    seen: Array | None = None,
 ) -> tuple[Gate, Interval | None]:
     """Compare the candidate with the champion on the held-out rows, by a paired bootstrap.
+
+    Held-out rows that the champion was trained on (``seen``, bool, shape (held-out rows,)) are left out: it would look
+    better on them than it is.
 
     ``better``: the interval of the difference must lie above 0. ``not_worse``: it must not lie below ``-tolerance`` as
     a whole, which would mean that the candidate is surely worse than allowed. Where the champion cannot answer for
@@ -139,7 +148,16 @@ def champion_gate(
     except FactoryError as error:
         message = f"version {version} cannot be compared: {error}"
         return Gate("champion", _verdict(rule != "better"), evidence | {"reason": str(error)}, message), None
-    found = paired_bootstrap(metric, prepared.test_target, candidate, theirs, gates.confidence)
+    fair = np.ones(len(prepared.test), dtype=bool) if seen is None else ~seen
+    rows, left_out = int(fair.sum()), int((~fair).sum())
+    if rows < 2:
+        seen_of = f"{left_out} of {left_out + rows} held-out rows"
+        message = f"version {version} cannot be compared: it was trained on {seen_of}"
+        return Gate("champion", _verdict(rule != "better"), evidence | {"left_out": left_out}, message), None
+    evidence |= {"rows": rows, "left_out": left_out}
+    found = paired_bootstrap(
+        metric, prepared.test_target[fair], candidate.take(fair), theirs.take(fair), gates.confidence
+    )
     if not np.isfinite([found.value, found.low, found.high]).all():
         message = f"{metric} is not defined on these rows, so that version {version} cannot be compared"
         return Gate("champion", _verdict(rule != "better"), evidence, message), None
@@ -147,7 +165,8 @@ def champion_gate(
     wanted = "must be better" if rule == "better" else f"may not be worse by more than {gates.tolerance:g}"
     message = (
         f"{metric} is better by {found.value:+.4g} (from {found.low:+.4g} to {found.high:+.4g}, "
-        f"{gates.confidence:.0%}) than that of version {version} on the same {len(prepared.test)} rows; it {wanted}"
+        f"{gates.confidence:.0%}) than that of version {version} on the same {rows} rows"
+        f"{f' ({left_out} on which that one was trained left out)' if left_out else ''}; it {wanted}"
     )
     return Gate("champion", _verdict(holds), evidence | found.as_dict(), message), found
 

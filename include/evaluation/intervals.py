@@ -54,6 +54,10 @@ class Scored:
     outputs: Array
     threshold: float = DEFAULT_THRESHOLD
 
+    def take(self, rows: Array) -> Scored:
+        """Return what it answered on some of the rows: bool, shape (rows,)."""
+        return Scored(self.outputs[rows], self.threshold)
+
 
 def bootstrap_intervals(
     names: Iterable[str],

@@ -12,7 +12,15 @@ from include.features.leaks import find_leaks
 from include.features.parsing import parse
 from include.features.prepared import Prepared
 from include.features.schema import Schema, detect, read, wanted_columns
-from include.features.splitting import Split, group_codes, split_at_random, split_by_group, split_by_time
+from include.features.sides import sides
+from include.features.splitting import (
+    Split,
+    group_codes,
+    split_as_before,
+    split_at_random,
+    split_by_group,
+    split_by_time,
+)
 from include.features.target import Target, encode_target
 from include.specs.errors import FactoryError, did_you_mean
 
@@ -48,13 +56,14 @@ class Preparation:
     set_aside: dict[str, int]
 
 
-def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool) -> Preparation:
+def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool, champion: Prepared | None = None) -> Preparation:
     """Encode the target, choose the columns and hold rows out.
 
     Args:
         frame: the validated table.
         spec: the model's spec.
         ordered: the rows lie in time order even though ``spec.data.time`` may be absent.
+        champion: what the champion was trained on and judged by; rows that are not split by time keep their side.
 
     Raises:
         SpecError: the spec names columns that are not there.
@@ -80,7 +89,8 @@ def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool) -> Prepara
     y = target.values[usable[target.known]]
     groups = group_codes(rows[spec.data.group]) if spec.data.group in rows.columns else None
     temporal = ordered or times is not None
-    split = _split(spec, y, None if times is None else times[usable], groups, temporal)
+    before = None if champion is None or temporal else sides(champion, rows, y, target.classes)
+    split = _split(spec, y, None if times is None else times[usable], groups, temporal, before)
     _enough(target, y, split, spec)
     features = read(rows, schema.fields)
     schema = _without_leaks(schema, features.iloc[split.train], y[split.train], spec)
@@ -152,10 +162,14 @@ def _set_aside(known: Array, usable: Array, spec: ModelSpec) -> dict[str, int]:
     return {reason: count for reason, count in counts.items() if count}
 
 
-def _split(spec: ModelSpec, y: Array, times: Array | None, groups: Array | None, temporal: bool) -> Split:
+def _split(
+    spec: ModelSpec, y: Array, times: Array | None, groups: Array | None, temporal: bool, before: Array | None
+) -> Split:
     share, classifier = spec.search.test_share, spec.problem.type != "regression"
     if temporal:
         return split_by_time(times, len(y), share, groups)
+    if before is not None and (split := split_as_before(before, y, classifier, share, spec.search.seed, groups)):
+        return split
     if groups is not None:
         return split_by_group(groups, y, classifier, share, spec.search.seed)
     return split_at_random(y, classifier, share, spec.search.seed)

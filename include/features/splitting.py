@@ -1,4 +1,7 @@
-"""Held-out rows: the latest ones when the data has a time, whole groups when it has groups, else a stratified draw."""
+"""Held-out rows: the latest ones when the data has a time, whole groups when it has groups, else a stratified draw.
+
+Rows and groups that are drawn keep the side that they were on when the champion was trained.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from include.features.sides import HELD, NEW, TRAINED
 from include.specs.errors import FactoryError
 
 if TYPE_CHECKING:
@@ -101,6 +105,51 @@ def split_at_random(y: Array, classifier: bool, share: float, seed: int) -> Spli
     except ValueError as error:
         raise SplitError(f"the rows cannot be split with every class on both sides: {error}") from error
     return Split(np.sort(train), np.sort(test), "a stratified random draw" if classifier else "a random draw")
+
+
+def split_as_before(
+    sides: Array, y: Array, classifier: bool, share: float, seed: int, groups: Array | None = None
+) -> Split | None:
+    """Leave rows on the side that they have been on, and hold out ``share`` of the new ones, drawn at random.
+
+    Args:
+        sides: of each row, as `include.features.sides.sides` gives them, shape (rows,).
+        y: targets; the new rows of each class are drawn with the same share.
+        classifier: whether they are classes.
+        share: share of the new rows to hold out.
+        seed: of the draw.
+        groups: group of each row; one stays where most of its known rows were, and new ones are drawn whole.
+
+    Returns:
+        The split; None where no row is known, or a side would be empty.
+    """
+    if (sides == NEW).all():
+        return None
+    rng = np.random.default_rng(seed)
+    if groups is None:
+        held = _drawn(sides, y if classifier else np.zeros(len(y)), share, rng)
+    else:
+        names, places = np.unique(groups, return_inverse=True)
+        trained, kept = (np.bincount(places[sides == side], minlength=len(names)) for side in (TRAINED, HELD))
+        of_groups = np.where(trained + kept == 0, NEW, np.where(kept > trained, HELD, TRAINED))
+        held = _drawn(of_groups, np.zeros(len(names)), share, rng)[places]
+    train, test = np.flatnonzero(~held), np.flatnonzero(held)
+    if not len(train) or not len(test):
+        return None
+    new = int((sides == NEW).sum())
+    what = "rows" if groups is None else "groups of rows"
+    return Split(
+        train, test, f"{what} stay on the side on which they were for the champion; of {new} new rows a random draw"
+    )
+
+
+def _drawn(sides: Array, strata: Array, share: float, rng: np.random.Generator) -> Array:
+    """Return what is held out, bool: what was so before, and ``share`` of what is new in each stratum."""
+    held: Array = sides == HELD
+    for stratum in np.unique(strata):
+        new = rng.permutation(np.flatnonzero((sides == NEW) & (strata == stratum)))
+        held[new[: round(share * len(new))]] = True
+    return held
 
 
 def group_codes(column: pd.Series) -> Array:

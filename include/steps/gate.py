@@ -21,8 +21,10 @@ from include.evaluation.gates import (
 from include.evaluation.intervals import Interval, Scored
 from include.evaluation.outputs import read_outputs
 from include.features.prepared import Prepared
+from include.features.sides import trained_on
 from include.registry.models import Registry
 from include.registry.tracking import Tracking
+from include.steps.champion import champions_rows
 from include.steps.context import Outcome, StepContext
 from include.store.links import artifact_url
 
@@ -71,8 +73,9 @@ def _champion(context: StepContext) -> tuple[int | None, tuple[Gate, Interval | 
     prepared = Prepared.load(context.path("prepare", "prepared"))
     _, outputs = read_outputs(context.path("evaluate", "predictions.parquet"))
     candidate = Scored(np.asarray(outputs), float(context.values("search")["threshold"]))
-    package = registry.package(champion)
-    return champion.number, champion_gate(spec.gates, spec.metric, prepared, candidate, package, champion.number)
+    package, earlier = registry.package(champion), champions_rows(context, champion)
+    seen = None if earlier is None else trained_on(earlier, prepared)
+    return champion.number, champion_gate(spec.gates, spec.metric, prepared, candidate, package, champion.number, seen)
 
 
 def _message(report: GateReport) -> str:

@@ -10,13 +10,16 @@ import pandas as pd
 
 from include.features.preparation import Preparation, prepare_rows
 from include.specs import ModelSpec
+from include.steps.champion import champions_rows
 from include.steps.context import Outcome, StepContext
 
 
 def run(context: StepContext) -> Outcome:
     """Prepare the rows that `validate` let through; leaves ``prepared/`` and ``plan.json``."""
     frame = pd.read_parquet(context.path("validate", "clean.parquet"))
-    done = prepare_rows(frame, context.spec, bool(context.values("snapshot").get("ordered", False)))
+    ordered = bool(context.values("snapshot").get("ordered", False))
+    champion = None if ordered or context.spec.data.time else champions_rows(context)
+    done = prepare_rows(frame, context.spec, ordered, champion)
     done.prepared.save(context.work / "prepared")
     plan = json.dumps(describe(done, context.spec), indent=2)
     (context.work / "plan.json").write_text(plan, encoding="utf-8")

@@ -100,6 +100,21 @@ def test_a_better_candidate_passes_and_tolerance_is_granted(prepared: Prepared, 
         assert gate.verdict == verdict
 
 
+def test_rows_that_the_champion_was_trained_on_do_not_speak_for_it(prepared: Prepared, package: ModelPackage) -> None:
+    ours, seen = answers(package, prepared), np.zeros(len(prepared.test), dtype=bool)
+    seen[::3] = True
+    spoilt = Scored(np.where(seen, 1 - prepared.test_target, ours.outputs))  # wrong where the champion has an advantage
+    assert champion_gate(Gates(), "roc_auc", prepared, spoilt, package, 3)[0].verdict == "fail"
+    gate, found = champion_gate(Gates(), "roc_auc", prepared, spoilt, package, 3, seen)
+    assert gate.verdict == "pass" and found is not None and found.value == 0
+    assert gate.evidence["left_out"] == seen.sum() and gate.evidence["rows"] == (~seen).sum()
+    assert f"{seen.sum()} on which that one was trained left out" in gate.message
+    everything = np.ones(len(seen), dtype=bool)
+    for rule, verdict in (("better", "fail"), ("not_worse", "pass")):
+        gate, found = champion_gate(Gates(beat_champion=rule), "roc_auc", prepared, spoilt, package, 3, everything)
+        assert (gate.verdict, found) == (verdict, None) and "trained on" in gate.message
+
+
 def test_classes_in_another_order_are_put_right(prepared: Prepared, package: ModelPackage) -> None:
     turned = replace(prepared, classes=("leaves", "stays"))
     found = champion_scored(package, turned).outputs

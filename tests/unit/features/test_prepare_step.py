@@ -23,6 +23,11 @@ from include.store.runs import Result
 Maker = Callable[..., StepContext]
 
 
+@pytest.fixture(autouse=True)
+def _no_champion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.steps.prepare.champions_rows", lambda context: None)
+
+
 def spec(kind: str, target: str, search: dict[str, Any] | None = None, **data: Any) -> ModelSpec:
     return ModelSpec.model_validate(
         {
@@ -156,3 +161,13 @@ def test_real_tables_are_prepared(context: Maker, real_data: Path) -> None:
     outcome, prepared, _ = prepare(context, spec("regression", "median_house_value"), houses)
     assert prepared.train["total_bedrooms"].isna().any()
     assert outcome.values["test_rows"] == 5160
+
+
+def test_rows_keep_the_side_that_they_had_for_the_champion(context: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = _rows(200)
+    _, champion, _ = prepare(context, spec("binary", "y"), frame)
+    monkeypatch.setattr("include.steps.prepare.champions_rows", lambda context: champion)
+    outcome, prepared, _ = prepare(context, spec("binary", "y", {"seed": 99}), frame.iloc[::-1])
+    assert "stay on the side on which they were for the champion" in outcome.message
+    assert set(prepared.test["x"]) == set(champion.test["x"])
+    assert len(prepared.train) == len(champion.train)
