@@ -45,7 +45,11 @@ def put(home: Path, model: str, version: int, package: ModelPackage, runtime: st
 
 def real_rows(manifest: Manifest) -> list[Row]:
     """Return rows of a model's columns, some with gaps."""
-    frame = _churn_frame() if manifest.features == CHURN else _numbers(100)
+    frame = (
+        _churn_frame()
+        if [field.name for field in manifest.features] == [field.name for field in CHURN]
+        else _numbers(100)
+    )
     data = typed(frame, manifest.features)
     data.iloc[::7, 0] = np.nan
     return rows_of(data, manifest.features)
@@ -109,6 +113,17 @@ def boosted() -> ModelPackage:
     plan = FeaturePlan(numeric=("age",), categorical=("plan",), dates=("seen",), booleans=("vip",))
     estimator = make_pipeline(plan, XGBClassifier(n_estimators=30, n_jobs=1)).fit(typed(frame, CHURN), target)
     return ModelPackage(_manifest("binary", CHURN, ("stays", "leaves"), ignored=("customer_id",)), estimator)
+
+
+@cache
+def thrifty() -> ModelPackage:
+    """Return a binary model that leaves out two of its columns: ``plan`` and ``seen``."""
+    frame = _churn_frame()
+    target = (frame["age"] + np.random.default_rng(0).normal(0, 10, len(frame)) > 40).astype(int)
+    plan = FeaturePlan(numeric=("age",), booleans=("vip",), scale=True)
+    estimator = make_pipeline(plan, LogisticRegression()).fit(typed(frame, CHURN), target)
+    fields = tuple(field.model_copy(update={"used": field.name in ("age", "vip")}) for field in CHURN)
+    return ModelPackage(_manifest("binary", fields, ("stays", "leaves"), ignored=("customer_id",)), estimator)
 
 
 def _numbers(rows: int, seed: int = 0) -> pd.DataFrame:

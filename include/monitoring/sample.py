@@ -78,7 +78,10 @@ class Reference:
 
     @classmethod
     def of(cls, prepared: Prepared, package: ModelPackage) -> Reference:
-        """Return the reference of ``package``, which was trained on ``prepared``."""
+        """Return the reference of ``package``, which was trained on ``prepared``.
+
+        Columns that the model does not read are not watched: callers may leave them out.
+        """
         outputs = (
             package.estimator.predict(prepared.test)
             if prepared.task == "regression"
@@ -89,9 +92,9 @@ class Reference:
             outputs=np.asarray(outputs[:, 1] if prepared.task == "binary" else outputs, dtype=float),
             target=prepared.test_target.astype(float),
         )
-        return cls(
-            prepared.task, prepared.fields, prepared.classes, prepared.train, held_out, package.manifest.threshold
-        )
+        unused = {field.name for field in package.manifest.features if not field.used}
+        fields = tuple(field for field in prepared.fields if field.name not in unused)
+        return cls(prepared.task, fields, prepared.classes, prepared.train, held_out, package.manifest.threshold)
 
     @classmethod
     def load(cls, store: ArtifactStore, model: str, run: str) -> Reference:

@@ -57,11 +57,12 @@ def _purpose(spec: ModelSpec, manifest: Manifest) -> str:
 
 def how_to_call(manifest: Manifest) -> str:
     """Return a request that works, and what the answer holds."""
-    body = json.dumps({"features": {field.name: field.example for field in manifest.features}}, indent=2, default=str)
+    example = {field.name: field.example for field in manifest.features if field.used}
+    body = json.dumps({"features": example}, indent=2, default=str)
     answer = "a label and a probability for each class" if manifest.classes else "a number as the label"
     return (
         f"```\nPOST /v1/models/{manifest.model}/predict\n{body}\n```\n\n"
-        f"The answer holds {answer}. Every column must be sent; a value may be null."
+        f"The answer holds {answer}. Every column that is used must be sent; a value may be null."
     )
 
 
@@ -169,9 +170,16 @@ def _data(spec: ModelSpec, steps: Mapping[str, Values]) -> str:
 def inputs_table(manifest: Manifest) -> str:
     """Return the columns that a caller sends."""
     rows = [
-        (f"`{field.name}`", field.type, "yes" if field.nullable else "no", field.example) for field in manifest.features
+        (
+            f"`{field.name}`",
+            field.type,
+            "yes" if field.used else "no: may be left out",
+            "yes" if field.nullable else "no",
+            field.example,
+        )
+        for field in manifest.features
     ]
-    return markdown_table(("column", "type", "empty in training", "example"), rows)
+    return markdown_table(("column", "type", "used", "empty in training", "example"), rows)
 
 
 def _limits(spec: ModelSpec, manifest: Manifest, steps: Mapping[str, Values]) -> str:

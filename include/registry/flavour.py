@@ -89,12 +89,15 @@ def example_row(manifest: Manifest) -> pd.DataFrame:
 
 
 def signature(package: ModelPackage, example: pd.DataFrame) -> ModelSignature:
-    """Return the columns that the model takes and gives. A column that may be empty is optional for MLflow."""
+    """Return the columns that the model takes and gives.
+
+    A column that may be empty, or that the model does not read, is optional for MLflow.
+    """
     from mlflow.models import ModelSignature, infer_signature
     from mlflow.types import ColSpec, Schema
 
     columns = [
-        ColSpec(COLUMN_TYPES[field.type], field.name, required=not field.nullable)
+        ColSpec(COLUMN_TYPES[field.type], field.name, required=field.used and not field.nullable)
         for field in package.manifest.features
     ]
     outputs = infer_signature(model_output=answers(package, example)).outputs

@@ -24,12 +24,12 @@ class PyfuncModel:
         self._package = package
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Return the answers to ``model_input``, which needs the columns of the manifest; ``params`` are not used.
+        """Return the answers to ``model_input``, which needs the columns that the model reads; ``params`` are not used.
 
         Raises:
             FactoryError: columns are missing.
         """
-        names = [field.name for field in self._package.manifest.features]
+        names = [field.name for field in self._package.manifest.features if field.used]
         if missing := [name for name in names if name not in model_input.columns]:
             raise FactoryError(f"columns are missing: {', '.join(missing)}; the model needs {', '.join(names)}")
         return answers(self._package, model_input)

@@ -29,7 +29,7 @@ from include.steps.optimisation import optimise
 from include.steps.search_plan import gather, plan_of, say
 from include.steps.search_report import write_report
 from include.store.links import artifact_url
-from include.store.packages import ESTIMATOR, Manifest, load_package, save_manifest
+from include.store.packages import ESTIMATOR, Field, Manifest, load_package, save_manifest
 
 _STATUS: dict[str, Status] = {"done": "FINISHED", "failed": "FAILED"}
 
@@ -114,7 +114,7 @@ def _manifest(context: StepContext, prepared: Prepared, result: SearchResult, th
         model=context.spec.name,
         task=prepared.task,
         target=context.spec.problem.target,
-        features=prepared.fields,
+        features=_features(prepared, result),
         classes=prepared.classes,
         threshold=threshold,
         algorithm=result.algorithm,
@@ -123,6 +123,12 @@ def _manifest(context: StepContext, prepared: Prepared, result: SearchResult, th
         feature_service=getattr(data.source, "service", None),
         ignored=tuple(dict.fromkeys(name for name in (data.id, data.time, data.group, *dropped) if name)),
     )
+
+
+def _features(prepared: Prepared, result: SearchResult) -> tuple[Field, ...]:
+    """Return the columns, those marked that every trial in the model leaves out."""
+    left_out = set.intersection(*(set(member.record.configuration.left_out) for member in result.members))
+    return tuple(field.model_copy(update={"used": field.name not in left_out}) for field in prepared.fields)
 
 
 def _values(spec: ModelSpec, strategy: str, result: SearchResult, threshold: float, run_id: str) -> dict[str, Any]:

@@ -45,11 +45,14 @@ class Field(BaseModel):
     type: Literal["number", "boolean", "string", "datetime"]
     nullable: bool = True
     """Whether training rows had missing values here. A missing value is accepted anywhere but where it is required, a
-    missing column nowhere."""
+    missing column only where it is not used."""
     required: bool = False
     """Whether a missing value is refused: the model has no answer to it. Models trained by the factory always have."""
     whole: bool = False
     """Numbers: whether a fraction is refused, because the model takes whole numbers alone."""
+    used: bool = True
+    """Whether the model reads the column. One that it does not read may be left out of a request; whatever is sent for it
+    counts as missing."""
     example: Any = None
     typical: Any = None
     """The median of the training rows, or their most frequent value: what explanations start from."""
@@ -123,7 +126,7 @@ def typed(data: pd.DataFrame, fields: Sequence[Field]) -> pd.DataFrame:
     """Return the columns of ``fields`` in order, with one dtype a type.
 
     number and boolean → float64, string → object of str or None, datetime (ISO 8601 where it is text) →
-    datetime64[ns, UTC].
+    datetime64[ns, UTC]. A column that is not used comes out missing, and may be absent.
 
     Raises:
         PackageError: a value cannot be read as its column's type; the message names column and value.
@@ -133,7 +136,7 @@ def typed(data: pd.DataFrame, fields: Sequence[Field]) -> pd.DataFrame:
 
     columns: dict[str, Any] = {}
     for field in fields:
-        values = data[field.name]
+        values = data[field.name] if field.used else pd.Series(None, index=data.index, dtype=object)
         try:
             if field.type in ("number", "boolean"):
                 columns[field.name] = pd.to_numeric(values).astype("float64")

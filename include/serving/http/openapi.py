@@ -183,12 +183,12 @@ def _examples(host: ModelHost) -> dict[str, Any]:
     name = _example_model(host)
     version = host.served[name].variants[0].model
     manifest = version.manifest
-    row = {field.name: field.example for field in manifest.features}
+    used = [field for field in manifest.features if field.used]
+    row = {field.name: field.example for field in used}
     tensors = [
-        {"name": field.name, "shape": [1], "datatype": DATATYPES[field.type], "data": [field.example]}
-        for field in manifest.features
+        {"name": field.name, "shape": [1], "datatype": DATATYPES[field.type], "data": [field.example]} for field in used
     ]
-    names = [field.name for field in manifest.features]
+    names = [field.name for field in used]
     return {
         "model": name,
         "version": version.version,

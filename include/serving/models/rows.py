@@ -88,6 +88,9 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
 
 def _check(field: Field) -> Callable[[Any], Any]:
     """Return what reads a value of ``field``."""
+    if not field.used:
+        missing = CHECKS[field.type](None)
+        return lambda value: missing
     read = CHECKS[field.type]
     if not (field.required or field.whole):
         return read
@@ -110,6 +113,8 @@ class RowReader:
         self.names = tuple(field.name for field in fields)
         self.known: frozenset[str] = frozenset(self.names) | frozenset(ignored)
         self.required = frozenset(field.name for field in fields if field.required)
+        self.unused = frozenset(field.name for field in fields if not field.used)
+        self._nothing = dict.fromkeys(self.unused)
         self.types = tuple(field.type for field in fields)
         self.checks = tuple(_check(field) for field in fields)
         self._checks = tuple(zip(self.names, self.checks, strict=True))
@@ -124,6 +129,8 @@ class RowReader:
         Raises:
             RowError: with every missing, unknown and wrongly typed feature.
         """
+        if self._nothing:
+            features = {**self._nothing, **features}
         try:
             row = tuple([check(features[name]) for name, check in self._checks])
         except (KeyError, ValueError) as error:

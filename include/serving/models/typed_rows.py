@@ -33,12 +33,14 @@ class TypedReader:
     def __init__(self, reader: RowReader, known: Set[str]) -> None:
         others = sorted((known | reader.known) - set(reader.names))
         fields: list[Any] = [
-            (f"f{index}", _TYPES[kind] if name in reader.required else _TYPES[kind] | None)
+            (f"f{index}", Any, None)
+            if name in reader.unused
+            else (f"f{index}", _TYPES[kind] if name in reader.required else _TYPES[kind] | None)
             for index, (name, kind) in enumerate(zip(reader.names, reader.types, strict=True))
         ]
         fields += [(f"x{index}", Any, None) for index in range(len(others))]
         names = dict(zip([field[0] for field in fields], (*reader.names, *others), strict=True))
-        row = msgspec.defstruct("Features", fields, rename=names, forbid_unknown_fields=True)
+        row = msgspec.defstruct("Features", fields, rename=names, forbid_unknown_fields=True, kw_only=True)
         self._decode = msgspec.json.Decoder(row).decode
         self._astuple = msgspec.structs.astuple
         self._width = len(reader.names)

@@ -73,7 +73,7 @@ class _Columns:
 
 def metadata(name: str, versions: Sequence[str], manifest: Manifest, runtime: str = "sklearn") -> dict[str, Any]:
     """Return the model metadata of the protocol."""
-    inputs = [{"name": f.name, "datatype": DATATYPES[f.type], "shape": [-1]} for f in manifest.features]
+    inputs = [{"name": f.name, "datatype": DATATYPES[f.type], "shape": [-1]} for f in manifest.features if f.used]
     outputs = [{"name": "label", "datatype": label_type(manifest), "shape": [-1]}]
     if manifest.classes is not None:
         outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, len(manifest.classes)]})
@@ -113,7 +113,7 @@ def to_instances(inference: Inference, manifest: Manifest, prediction_id: str) -
 
 def _read(inference: Inference, manifest: Manifest) -> _Columns:
     columns, inputs = _Columns(), inference.request.inputs
-    first, names = inputs[0], [field.name for field in manifest.features]
+    first = inputs[0]
     for tensor, raw in zip(inputs, inference.raw, strict=True):
         if tensor.shape[0] != first.shape[0]:
             columns.complain(tensor.name, f"has {tensor.shape[0]} rows, '{first.name[:100]}' has {first.shape[0]}")
@@ -125,7 +125,7 @@ def _read(inference: Inference, manifest: Manifest) -> _Columns:
             continue
         if tensor.name in columns.values:
             columns.complain(tensor.name, "is sent twice")
-        elif len(inputs) == 1 and _is_matrix(tensor, manifest):
+        elif len(inputs) == 1 and (names := _columns_of_matrix(tensor, manifest)):
             columns.values = {name: values[i :: len(names)] for i, name in enumerate(names)}
         elif prod(tensor.shape[1:]) != 1:
             columns.complain(tensor.name, f"has shape {tensor.shape}; send one value a row: [rows] or [rows, 1]")
@@ -134,9 +134,13 @@ def _read(inference: Inference, manifest: Manifest) -> _Columns:
     return columns
 
 
-def _is_matrix(tensor: Tensor, manifest: Manifest) -> bool:
-    numeric = all(field.type in ("number", "boolean") for field in manifest.features)
-    return numeric and len(tensor.shape) == 2 and tensor.shape[1] == len(manifest.features)
+def _columns_of_matrix(tensor: Tensor, manifest: Manifest) -> list[str]:
+    """Return what the columns of a matrix are: all features, or those that the model reads; none of another tensor."""
+    for fields in (manifest.features, [field for field in manifest.features if field.used]):
+        numeric = all(field.type in ("number", "boolean") for field in fields)
+        if numeric and len(tensor.shape) == 2 and tensor.shape[1] == len(fields):
+            return [field.name for field in fields]
+    return []
 
 
 # Answers

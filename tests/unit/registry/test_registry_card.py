@@ -93,7 +93,7 @@ def test_it_tells_the_whole_story():
         "2026-01-01T00:00:00+00:00 to 2026-02-01T00:00:00+00:00",
         "**Set aside by validation**: 12",
         "**Positive share**: 0.25",
-        "| `fee` | number | no | 9.5 |",
+        "| `fee` | number | yes | no | 9.5 |",
         "`nothing` is not used: all values missing",
         "12% of its inputs differed",
         "Its data are simulated",
@@ -104,7 +104,7 @@ def test_it_tells_the_whole_story():
 
 
 def test_a_bar_in_a_value_does_not_break_a_table():
-    assert "| `plan` | string | yes | a\\|b |" in card(STEPS)
+    assert "| `plan` | string | yes | yes | a\\|b |" in card(STEPS)
 
 
 def test_what_was_not_recorded_is_left_out():

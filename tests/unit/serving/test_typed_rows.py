@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from include.serving.models.rows import NAN, RowError, RowReader
 from include.serving.models.typed_rows import TypedReader
-from tests.model_packages import CHURN, HOUSE, ROW
+from tests.model_packages import CHURN, HOUSE, ROW, thrifty
 
 GENERAL = RowReader(CHURN, ignored=("customer_id",))
 KNOWN = GENERAL.known | {"of another variant"}
@@ -48,6 +48,30 @@ def test_a_missing_number_is_the_one_nan_by_which_the_cache_knows_rows() -> None
     row = reader.read(msgspec.Raw(b'{"rooms": null, "area": 1, "year": 2.5}'))
     assert row == (NAN, 1.0, 2.5)
     assert row[0] is NAN
+
+
+THRIFTY = RowReader(thrifty().manifest.features, ignored=("customer_id",))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.fixed_dictionaries({"age": VALUE, "vip": VALUE}, optional=dict.fromkeys(["plan", "seen", "customer_id"], VALUE))
+)
+def test_columns_that_the_model_does_not_read_may_be_left_out_or_be_anything(features: dict) -> None:
+    reader = TypedReader(THRIFTY, THRIFTY.known)
+    try:
+        row = reader.read(msgspec.Raw(json.dumps(features).encode()))
+    except ValueError:
+        return
+    assert row == THRIFTY.read(features, THRIFTY.known)
+    assert row[2:] == (None, None)
+
+
+def test_a_column_that_is_read_is_still_asked_for() -> None:
+    assert THRIFTY.read({"age": 33, "vip": True, "plan": 7}, THRIFTY.known) == (33.0, 1.0, None, None)
+    with pytest.raises(RowError) as raised:
+        THRIFTY.read({"age": "33", "seen": "soon", "color": 1}, THRIFTY.known)
+    assert {name for name, _ in raised.value.problems} == {"age", "vip", "color"}
 
 
 @pytest.mark.parametrize(
