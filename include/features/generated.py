@@ -10,7 +10,7 @@ import numpy as np
 
 from include.features.categories import CategoryBlock, texts_of
 from include.features.numbers import NumberBlock, SquashedBlock
-from include.inference.arithmetic import PAIR_SIGN, SIDE, SIGNS, Operation, combined
+from include.inference.arithmetic import NO_SHIFT, PAIR_SIGN, SIDE, SIGNS, Operation, Shift, combined
 from include.inference.encoding import Arithmetic, Pair, Part
 from include.specs.training import Task
 
@@ -40,7 +40,7 @@ class Generated:
 
     @property
     def name(self) -> str:
-        """Return ``income / debt``, ``fee × fee``, ``days from signup to cancel`` or ``shop & plan``."""
+        """Return ``income / debt``, ``age × fee``, ``fee²``, ``days from signup to cancel`` or ``shop & plan``."""
         return name_of((self.kind, self.left, self.right))
 
     @property
@@ -54,6 +54,8 @@ def name_of(description: Description) -> str:
     kind, left, right = description
     if kind == "days":
         return f"days from {right} to {left}"
+    if kind == "product" and left == right:
+        return f"{left}²"
     return f"{left}{PAIR_SIGN}{right}" if kind == "pair" else f"{left} {SIGNS[kind]} {right}"
 
 
@@ -82,6 +84,9 @@ class ArithmeticBlock(NumberBlock):
 class SquashedArithmeticBlock(SquashedBlock):
     """Numbers made of two columns, for models that need one scale.
 
+    The factors of a product are taken off their medians first: far from zero a product, and more so a square, would
+    mostly repeat its columns.
+
     Args:
         items: descriptions of arithmetic.
         scale: as in `Block`.
@@ -93,13 +98,21 @@ class SquashedArithmeticBlock(SquashedBlock):
         super().__init__(tuple(map(name_of, items)), scale=scale)
         self.items = tuple(items)
 
+    def fit(self, rows: pd.DataFrame, y: Array | None) -> SquashedArithmeticBlock:
+        """Learn what is taken off the factors of products, and all that a `SquashedBlock` learns."""
+        self.shift_ = tuple(shift_of(item, rows) for item in self.items)
+        super().fit(rows, y)
+        return self
+
     def _plain(self, column: str, rows: pd.DataFrame) -> Array:
-        return made_of(self.items[self.columns.index(column)], rows)
+        place = self.columns.index(column)
+        shifts = getattr(self, "shift_", None)  # packages of earlier versions have none
+        return made_of(self.items[place], rows, shifts[place] if shifts else NO_SHIFT)
 
     def parts(self) -> list[Part]:
         """Return the one part."""
         learnt = self._learnt(0, len(self.fill_)) | self._curve()
-        return [Arithmetic(items=self.items, **learnt)]
+        return [Arithmetic(items=self.items, shift=getattr(self, "shift_", None), **learnt)]
 
 
 class PairBlock(CategoryBlock):
@@ -131,11 +144,25 @@ class PairBlock(CategoryBlock):
         ]
 
 
-def made_of(description: Description, rows: pd.DataFrame) -> Array:
-    """Return an arithmetic feature of ``rows``, float64 with gaps as NaN."""
+def shift_of(description: Description, rows: pd.DataFrame) -> Shift:
+    """Return what is taken off the factors of a product: their medians; nothing of other features."""
+    kind, *columns = description
+    if kind != "product":
+        return NO_SHIFT
+    left, right = (_median(rows[name].to_numpy(np.float64)) for name in columns)
+    return left, right
+
+
+def _median(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else 0.0
+
+
+def made_of(description: Description, rows: pd.DataFrame, shift: Shift = NO_SHIFT) -> Array:
+    """Return an arithmetic feature of ``rows``, float64 with gaps as NaN; ``shift`` is taken off factors of a product."""
     kind, left, right = description
     dtype = "datetime64[ns]" if kind == "days" else np.float64
-    return combined(_operation(kind), rows[left].to_numpy(dtype), rows[right].to_numpy(dtype))
+    return combined(_operation(kind), rows[left].to_numpy(dtype), rows[right].to_numpy(dtype), shift)
 
 
 def pairs_of(left: Array, right: Array) -> Array:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from include.features.categories import levels_of
-from include.features.generated import Generated, made_of, pairs_of
+from include.features.generated import Generated, made_of, pairs_of, shift_of
 from include.features.judge import Judge, Verdict
 from include.features.objective import Objective
 from include.features.plan import View
 from include.features.telling import Told, binned, centred, straight, told_by_levels, values_of
+from include.inference.arithmetic import NO_SHIFT
 from include.specs.training import Features
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def _candidates(rows: Any, tellers: dict[str, list[Field]], view: View) -> Itera
     if view == "scaled":
         items += [Generated("product", a.name, a.name) for a in tellers["number"]]
     for item in items:
-        values = made_of(item.description, rows)
+        shift = shift_of(item.description, rows) if view == "scaled" else NO_SHIFT
+        values = made_of(item.description, rows, shift)
         yield _Candidate(item, binned(values) if view == "trees" else straight(values))
     for a, b in combinations(tellers["category"] if view == "trees" else (), 2):
         codes = levels_of(pairs_of(rows[a.name].to_numpy(), rows[b.name].to_numpy()))[0]

@@ -168,7 +168,7 @@ class Judge:
                 more = [rng.permutation(side) for side in more]
             sides = [np.hstack(pair) for pair in zip(sides, more, strict=True)]
         names = [field.name for field in fields]
-        return (sides[0], sides[1]), [name for part in plan.encoding(names).parts for name in part.sources()]
+        return (sides[0], sides[1]), [source for part in plan.encoding(names).parts for (source,) in part.sources()]
 
     def _outputs(self, matrices: tuple[Array, Array], target: Array) -> tuple[Array, Array]:
         """Return a fitted quick model's outputs for the second matrix, and its split gains."""

@@ -13,6 +13,8 @@ from include.specs.errors import FactoryError
 from include.store.packages import Field as Column
 
 ENCODER_FILE = "encoder.json"
+Sources = tuple[tuple[str, ...], ...]
+"""For each output the columns that it is made of: one, or two."""
 
 
 class _Part(BaseModel):
@@ -30,9 +32,9 @@ class Numbers(_Part):
     """Taken off each output before it is divided by its deviation; without it nothing is scaled."""
     deviation: tuple[float, ...] | None = None
 
-    def sources(self) -> tuple[str, ...]:
+    def sources(self) -> Sources:
         """Return the column that each output comes from."""
-        return self.columns
+        return tuple((name,) for name in self.columns)
 
 
 class Squashed(_Part):
@@ -50,9 +52,9 @@ class Squashed(_Part):
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
 
-    def sources(self) -> tuple[str, ...]:
+    def sources(self) -> Sources:
         """Return the column that each output comes from."""
-        return self.columns
+        return tuple((name,) for name in self.columns)
 
 
 class Date(_Part):
@@ -65,9 +67,9 @@ class Date(_Part):
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
 
-    def sources(self) -> tuple[str, ...]:
+    def sources(self) -> Sources:
         """Return the column that each output comes from."""
-        return (self.column,) * len(self.fill)
+        return ((self.column,),) * len(self.fill)
 
 
 class Missing(_Part):
@@ -76,9 +78,9 @@ class Missing(_Part):
     kind: Literal["missing"] = "missing"
     columns: tuple[str, ...]
 
-    def sources(self) -> tuple[str, ...]:
+    def sources(self) -> Sources:
         """Return the column that each output comes from."""
-        return self.columns
+        return tuple((name,) for name in self.columns)
 
 
 class Category(_Part):
@@ -93,9 +95,9 @@ class Category(_Part):
     table: tuple[tuple[float, ...], ...]
     """One row a level, and a last one for every other value."""
 
-    def sources(self) -> tuple[str, ...]:
+    def sources(self) -> Sources:
         """Return the column that each output comes from."""
-        return (self.column,) * len(self.table[0])
+        return ((self.column,),) * len(self.table[0])
 
 
 class Text(_Part):
@@ -111,9 +113,9 @@ class Text(_Part):
     """One value an output; the first output is the number of words."""
     per_word: float
 
-    def sources(self) -> tuple[str, ...]:
+    def sources(self) -> Sources:
         """Return the column that each output comes from."""
-        return (self.column,) * len(self.offset)
+        return ((self.column,),) * len(self.offset)
 
 
 class Arithmetic(_Part):
@@ -125,13 +127,15 @@ class Arithmetic(_Part):
     centre: tuple[float, ...] | None = None
     """With ``unit``: squashed as `Squashed` is; fill and scale are then of what is squashed."""
     unit: tuple[float, ...] | None = None
+    shift: tuple[tuple[float, float], ...] | None = None
+    """Of products: what is taken off the left and the right factor first; without it nothing is."""
     fill: tuple[float, ...]
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
 
-    def sources(self) -> tuple[str, ...]:
-        """Return a column that each output comes from: of the two the left one."""
-        return tuple(left for _, left, _ in self.items)
+    def sources(self) -> Sources:
+        """Return the two columns that each output comes from."""
+        return tuple((left, right) for _, left, right in self.items)
 
 
 class Pair(_Part):
@@ -144,9 +148,9 @@ class Pair(_Part):
     longest: int
     table: tuple[tuple[float, ...], ...]
 
-    def sources(self) -> tuple[str, ...]:
-        """Return a column that each output comes from: of the two the left one."""
-        return (self.left,) * len(self.table[0])
+    def sources(self) -> Sources:
+        """Return the two columns that each output comes from."""
+        return ((self.left, self.right),) * len(self.table[0])
 
 
 Part = Annotated[Numbers | Squashed | Date | Missing | Category | Text | Arithmetic | Pair, Field(discriminator="kind")]

@@ -1,5 +1,7 @@
 """Why a model answered what it did: SHAP values of a caller's features, summed over the columns that each became.
 
+What a column is credited with that was made of two features (a ratio, a product) is shared by them in equal halves.
+
 SHAP values (Lundberg and Lee 2017, "A unified approach to interpreting model predictions") add up: base value plus
 contributions is what the model puts out for the row. Trees are explained along their own paths (Lundberg et al. 2020,
 "From local explanations to global understanding with explainable AI for trees"), linear models against the mean of
@@ -56,12 +58,12 @@ class _Columns:
 
     Attributes:
         encode: rows to a matrix, shape (rows, columns).
-        origins: for each column the index of the feature that it comes from.
+        origins: for each column the indices of the features that it is made of.
         mean: the mean of the training rows in these columns, where it is known.
     """
 
     encode: Callable[[Sequence[Row]], Array]
-    origins: Sequence[int]
+    origins: Sequence[Sequence[int]]
     mean: Array | None = None
 
 
@@ -82,7 +84,9 @@ class Explainer:
 
         base, parts = self._contributions(self._columns.encode(rows))
         membership = np.zeros((parts.shape[1], self._features))
-        membership[np.arange(parts.shape[1]), list(self._columns.origins)] = 1.0
+        for column, origins in enumerate(self._columns.origins):
+            for feature in origins:  # what is made of two features is credited to both, half each
+                membership[column, feature] += 1 / len(origins)
         return Explanation(self._space, base, np.einsum("rco,cf->rfo", parts, membership))
 
 
@@ -140,7 +144,7 @@ def _columns_of(transform: Any, steps: Sequence[Any], manifest: Manifest) -> _Co
     if any(field.type not in ("number", "boolean") for field in manifest.features):
         raise NotExplainableError("explanations are not available for this model: its columns cannot be traced back")
     if transform is None:
-        return _Columns(lambda rows: np.array(rows, dtype=np.float64), range(len(names)))
+        return _Columns(lambda rows: np.array(rows, dtype=np.float64), _own(len(names)))
     if any(type(step).__name__ not in ("SimpleImputer", "StandardScaler", "MinMaxScaler") for step in steps):
         raise NotExplainableError("explanations are not available for this model: its columns cannot be traced back")
     from include.inference.frames import numeric_frame
@@ -152,14 +156,19 @@ def _columns_of(transform: Any, steps: Sequence[Any], manifest: Manifest) -> _Co
     if gaps.shape[1] != len(names):
         raise NotExplainableError("explanations are not available for this model: its columns cannot be traced back")
     mean = gaps[0] if getattr(steps[0], "strategy", None) == "mean" else None  # what it fills gaps with
-    return _Columns(encode, range(len(names)), mean)
+    return _Columns(encode, _own(len(names)), mean)
+
+
+def _own(width: int) -> list[list[int]]:
+    """Return the origins of columns that are the features themselves."""
+    return [[index] for index in range(width)]
 
 
 def _encoded(encoding: Encoding, manifest: Manifest, mean: Array | None) -> _Columns:
     from include.inference.encoder import Encoder
 
     places = {field.name: index for index, field in enumerate(manifest.features)}
-    origins = [places[name] for part in encoding.parts for name in part.sources()]
+    origins = [[places[name] for name in names] for part in encoding.parts for names in part.sources()]
     return _Columns(Encoder(encoding, manifest.features).encode, origins, mean)
 
 
@@ -171,7 +180,7 @@ def _file_columns(folder: Path, manifest: Manifest) -> _Columns:
 
     if (folder / ENCODER_FILE).is_file():
         return _encoded(Encoding.load(folder, manifest.features), manifest, None)
-    return _Columns(lambda rows: np.array(rows, dtype=np.float64), range(len(manifest.features)))
+    return _Columns(lambda rows: np.array(rows, dtype=np.float64), _own(len(manifest.features)))
 
 
 # Kinds of models
@@ -194,7 +203,7 @@ def _sampled(scorer: Scorer, manifest: Manifest) -> Explainer:
         kept[:] = [list(row) for row in rows]
         return kept
 
-    columns = _Columns(encode, range(width))
+    columns = _Columns(encode, _own(width))
     return Explainer(manifest, columns, "probability" if classifies else "value", contributions)
 
 

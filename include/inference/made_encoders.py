@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from include.inference.arithmetic import PAIR_SIGN, SIDE, combined_one
+from include.inference.arithmetic import NO_SHIFT, PAIR_SIGN, SIDE, combined_one
 from include.inference.encoding import MISSING, Arithmetic, Pair, Text
 from include.inference.part_encoders import Array, CategoryEncoder, Scale, Type, number_text
 from include.inference.scorer import Row
@@ -40,9 +40,12 @@ class ArithmeticEncoder:
     def __init__(self, part: Arithmetic, places: Sequence[tuple[int, int]]) -> None:
         self.width = len(part.items)
         curves = zip(part.centre, part.unit, strict=True) if part.centre and part.unit else [None] * self.width
+        shifts = part.shift or [NO_SHIFT] * self.width
         self._items = [
-            (operation, left, right, fill, curve)
-            for (operation, _, _), (left, right), fill, curve in zip(part.items, places, part.fill, curves, strict=True)
+            (operation, left, right, shift, fill, curve)
+            for (operation, _, _), (left, right), shift, fill, curve in zip(
+                part.items, places, shifts, part.fill, curves, strict=True
+            )
         ]
         self._scale = Scale(part)
         self._pack = Struct(f"@{self.width}f").pack
@@ -50,8 +53,8 @@ class ArithmeticEncoder:
     def one(self, row: Row) -> bytes:
         """Return the outputs of a row as float32 bytes."""
         values = []
-        for operation, left, right, fill, curve in self._items:
-            value = combined_one(operation, row[left], row[right])
+        for operation, left, right, shift, fill, curve in self._items:
+            value = combined_one(operation, row[left], row[right], shift)
             if value != value:
                 value = fill
             elif curve is not None:

@@ -51,8 +51,8 @@ class Field(BaseModel):
     whole: bool = False
     """Numbers: whether a fraction is refused, because the model takes whole numbers alone."""
     used: bool = True
-    """Whether the model reads the column. One that it does not read may be left out of a request; whatever is sent for it
-    counts as missing."""
+    """Whether the model reads the column. One that it does not read may be left out of a request, and whatever is sent
+    for it counts as missing."""
     example: Any = None
     typical: Any = None
     """The median of the training rows, or their most frequent value: what explanations start from."""

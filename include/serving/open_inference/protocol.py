@@ -136,10 +136,10 @@ def _read(inference: Inference, manifest: Manifest) -> _Columns:
 
 def _columns_of_matrix(tensor: Tensor, manifest: Manifest) -> list[str]:
     """Return what the columns of a matrix are: all features, or those that the model reads; none of another tensor."""
-    for fields in (manifest.features, [field for field in manifest.features if field.used]):
-        numeric = all(field.type in ("number", "boolean") for field in fields)
+    for fields in (manifest.features, [one for one in manifest.features if one.used]):
+        numeric = all(one.type in ("number", "boolean") for one in fields)
         if numeric and len(tensor.shape) == 2 and tensor.shape[1] == len(fields):
-            return [field.name for field in fields]
+            return [one.name for one in fields]
     return []
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from mlflow.models import Model
 
 from include.registry.flavour import PACKAGE_PATH, save_mlflow_model
 from include.store.packages import save_package
@@ -48,6 +47,7 @@ def test_a_request_needs_only_what_the_model_reads(serve: Callable[..., Server],
 
 def test_mlflow_asks_only_for_what_the_model_reads(tmp_path: Path) -> None:
     import mlflow.pyfunc
+    from mlflow.models import Model
 
     save_package(tmp_path / "package", thrifty())
     save_mlflow_model(tmp_path / "package", tmp_path / "model", Model(), "# card")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
 from include.features.generated import Generated, pairs_of
@@ -31,11 +31,12 @@ MADE = (
     Generated("ratio", "fee", "logins"),
     Generated("difference", "fee", "logins"),
     Generated("product", "fee", "fee"),
+    Generated("product", "fee", "logins"),
     Generated("days", "left", "seen"),
     Generated("pair", "plan", "city"),
     Generated("pair", "vip", "plan"),
 )
-NAMES = ["fee / logins", "fee - logins", "fee × fee", "days from seen to left", "plan & city", "vip & plan"]
+NAMES = ["fee / logins", "fee - logins", "fee²", "fee × logins", "days from seen to left", "plan & city", "vip & plan"]
 FLOATS = st.floats(-3.4e38, 3.4e38) | st.sampled_from([0.0, -0.0, float("nan"), 1e-300, 3.4028234663852886e38])
 
 
@@ -58,7 +59,7 @@ def test_names_are_readable_and_descriptions_are_json() -> None:
     assert [item.name for item in MADE] == NAMES
     assert [Generated(**json.loads(json.dumps(dataclasses.asdict(item)))) for item in MADE] == list(MADE)
     names = list(plan("trees").get_feature_names_out())
-    assert set(NAMES[:4]) <= set(names)
+    assert set(NAMES[:5]) <= set(names)
     assert any(name.startswith("plan & city (") for name in names)
 
 
@@ -77,10 +78,12 @@ def test_a_document_gives_the_same_bit_for_bit(task: Task, view: View) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(["ratio", "difference", "product"]), FLOATS, FLOATS)
-def test_one_row_is_what_many_are(operation: Any, left: float, right: float) -> None:
-    many = combined(operation, np.array([left]), np.array([right]))[0]
-    np.testing.assert_array_equal(combined_one(operation, left, right), many)
+@given(
+    st.sampled_from(["ratio", "difference", "product"]), FLOATS, FLOATS, st.sampled_from([(0.0, 0.0), (37.25, -1e9)])
+)
+def test_one_row_is_what_many_are(operation: Any, left: float, right: float, shift: tuple[float, float]) -> None:
+    many = combined(operation, np.array([left]), np.array([right]), shift)[0]
+    np.testing.assert_array_equal(combined_one(operation, left, right, shift), many)
 
 
 def test_values_are_what_their_names_say() -> None:
@@ -90,7 +93,7 @@ def test_values_are_what_their_names_say() -> None:
         mixed_frame([(10.0, 4.0, 1.0, "pro", "city 1", START, datetime(2026, 1, 3, 12, tzinfo=UTC))], ALL)
     )
     values = dict(zip(names, found[0].tolist(), strict=True))
-    assert [values[name] for name in NAMES[:4]] == [2.5, 6.0, 100.0, 2.5]
+    assert [values[name] for name in NAMES[:5]] == [2.5, 6.0, 100.0, 40.0, 2.5]
 
 
 def test_pairs_tell_what_neither_side_does() -> None:
@@ -122,3 +125,29 @@ def test_a_package_keeps_generated_features_without_pickle_and_explains_them(tmp
     explained = explainer_of(pipeline, package.manifest).explain(found[:20])
     sums = explained.base + explained.contributions.sum(axis=1)
     np.testing.assert_allclose(sums[:, 0], pipeline.decision_function(frame[:20]), atol=1e-4)
+
+
+def test_what_two_columns_made_is_credited_to_both_in_halves() -> None:
+    rng = np.random.default_rng(0)
+    fields = (*(Field(name=name, type="number") for name in "ab"), Field(name="c", type="string"))
+    found = [(*rng.normal(size=2).tolist(), rng.choice(["x", "y"])) for _ in range(200)]
+    frame = mixed_frame(found, fields)
+    made = [Generated("ratio", "a", "b"), Generated("product", "a", "a"), Generated("difference", "b", "a")]
+    unfitted = build_plan(fields, Features(), "regression", "scaled", made)
+    pipeline = Pipeline([("features", unfitted), ("model", Ridge())]).fit(frame, frame["a"] * frame["b"])
+    plan, model = pipeline[0], pipeline[1]
+    parts = dict(
+        zip(plan.get_feature_names_out(), ((plan.transform(frame) - plan.center_) * model.coef_).T, strict=True)
+    )
+    explained = explainer_of(pipeline, manifest("regression", fields)).explain(found)
+    half = (parts["a / b"] + parts["b - a"]) / 2
+    np.testing.assert_allclose(explained.contributions[:, 0, 0], parts["a"] + half + parts["a²"], atol=1e-6)
+    np.testing.assert_allclose(explained.contributions[:, 1, 0], parts["b"] + half, atol=1e-6)
+    sums = explained.base + explained.contributions.sum(axis=1)
+    np.testing.assert_allclose(sums[:, 0], pipeline.predict(frame), atol=1e-6)
+    pairs = build_plan(
+        (*fields[2:], Field(name="d", type="string")), Features(), "binary", "trees", [Generated("pair", "c", "d")]
+    )
+    both = mixed_frame([("x", "u"), ("y", "v")] * 40, (fields[2], Field(name="d", type="string")))
+    encoding = pairs.fit(both, np.tile([0, 1], 40)).encoding(["c", "d"])
+    assert {names for part in encoding.parts for names in part.sources()} == {("c",), ("d",), ("c", "d")}

@@ -90,7 +90,22 @@ def test_a_linear_model_gets_what_it_cannot_bend() -> None:
     data = prepared("ratio")
     squared = (data.train["age"] - 40) ** 2
     data = replace(data, train_target=(squared > squared.median()).astype(int).to_numpy())
-    assert "age × age" in {item.name for item in found(data, view="scaled")}
+    assert "age²" in {item.name for item in found(data, view="scaled")}
+
+
+def test_a_curve_far_from_zero_and_a_product_are_found_for_a_linear_model() -> None:
+    rng = np.random.default_rng(5)
+    data = prepared("none")
+    years, other = rng.normal(2005, 5, ROWS), rng.normal(900, 30, ROWS)
+    data = replace(data, train=data.train.assign(age=years, debt=other), task="regression", classes=None)
+    curve, product = (years - 2005) ** 2 / 25, (years - 2005) * (other - 900) / 150
+    for signal, name in ((curve, "age²"), (product, "debt × age")):
+        bent = replace(data, train_target=signal + rng.normal(size=ROWS))
+        names = {
+            " × ".join(sorted(item.name.split(" × "), reverse=True))
+            for item in found(bent, "regression", view="scaled")
+        }
+        assert name in names
 
 
 def test_several_classes_and_values() -> None:
