@@ -57,11 +57,12 @@ class Block(BaseEstimator, ABC):  # type: ignore[misc]
         """Return the outputs' names."""
 
 
-def spread(values: Array) -> tuple[float, float]:
-    """Return mean and standard deviation of float64 ``values`` without gaps; a constant's deviation counts as 1."""
-    if not len(values):
-        return 0.0, 1.0
-    mean = float(values.mean())
-    deviation = float(values.std())
-    constant = deviation <= 10 * np.finfo(np.float64).eps * abs(mean)
-    return mean, 1.0 if constant else deviation
+def spread(values: Array) -> tuple[Any, Any]:
+    """Return mean and standard deviation of float64 ``values`` without gaps, along the last axis.
+
+    The deviation of a constant counts as 1; of no values 0 and 1 are returned.
+    """
+    if not values.shape[-1]:
+        return np.zeros(values.shape[:-1]), np.ones(values.shape[:-1])
+    mean, deviation = values.mean(axis=-1), values.std(axis=-1)
+    return mean, np.where(deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean), 1.0, deviation)

@@ -15,6 +15,8 @@ MOST_ROWS = 20_000
 """Rows that are looked at."""
 ROWS_OF_LEVEL = 20
 """Rows that a value must have on average: fewer say nothing of it."""
+LEAST_ROWS = 3 * ROWS_OF_LEVEL
+"""Rows below which no column is a code: there are three values at least."""
 ENOUGH_RANGES = 32
 """Values up to which trees need no help: each may become a range of its own."""
 LEAST_MORE, TIMES_MORE = 0.01, 1.3

@@ -73,8 +73,8 @@ class ArithmeticBlock(NumberBlock):
         super().__init__(tuple(map(name_of, items)), scale=scale)
         self.items = tuple(items)
 
-    def _quantities(self, column: str, rows: pd.DataFrame) -> list[Array]:
-        return [made_of(self.items[self.columns.index(column)], rows)]
+    def _table(self, places: range, rows: pd.DataFrame) -> Array:
+        return np.stack([made_of(self.items[place], rows) for place in places])
 
     def parts(self) -> list[Part]:
         """Return the one part."""
@@ -104,10 +104,9 @@ class SquashedArithmeticBlock(SquashedBlock):
         super().fit(rows, y)
         return self
 
-    def _plain(self, column: str, rows: pd.DataFrame) -> Array:
-        place = self.columns.index(column)
-        shifts = getattr(self, "shift_", None)  # packages of earlier versions have none
-        return made_of(self.items[place], rows, shifts[place] if shifts else NO_SHIFT)
+    def _plain(self, places: range, rows: pd.DataFrame) -> Array:
+        shifts = getattr(self, "shift_", None) or [NO_SHIFT] * len(self.items)  # earlier packages have none
+        return np.stack([made_of(self.items[place], rows, shifts[place]) for place in places])
 
     def parts(self) -> list[Part]:
         """Return the one part."""
@@ -159,7 +158,7 @@ def _median(values: Array) -> float:
 
 
 def made_of(description: Description, rows: pd.DataFrame, shift: Shift = NO_SHIFT) -> Array:
-    """Return an arithmetic feature of ``rows``, float64 with gaps as NaN; ``shift`` is taken off factors of a product."""
+    """Return an arithmetic feature of ``rows``, float64 with gaps as NaN; ``shift`` is taken off its factors."""
     kind, left, right = description
     dtype = "datetime64[ns]" if kind == "days" else np.float64
     return combined(_operation(kind), rows[left].to_numpy(dtype), rows[right].to_numpy(dtype), shift)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _LARGEST = float(np.finfo(np.float32).max)
 _NORMAL_RANGE = 1.349
+_AT_ONCE = 500_000
+"""Values that are looked at together."""
 
 
 class NumberBlock(Block):
@@ -42,48 +46,58 @@ class NumberBlock(Block):
 
     def fit(self, rows: pd.DataFrame, y: Array | None) -> NumberBlock:
         """Learn what fills the gaps of each column, which gaps are marked, and the scale."""
-        fill: list[float] = []
-        scales: list[tuple[float, float]] = []
+        fill, means, deviations = [np.empty(0)], [np.empty(0)], [np.empty(0)]
         self.gaps_: list[int] = []  # positions of the columns whose gaps are marked
         patterns: set[bytes] = set()
-        for position, column in enumerate(self.columns):
-            quantities = self._quantities(column, rows)
-            missing = np.isnan(quantities[0])  # the parts of a time are missing together
-            if self.marks and missing.any() and (pattern := np.packbits(missing).tobytes()) not in patterns:
-                patterns.add(pattern)
-                self.gaps_.append(position)
-            for values in quantities:
-                known = values[~missing]
-                fill.append(_typical(known, self.strategy))
-                if self.scale:
-                    scales.append(spread(np.where(missing, fill[-1], values)))
-        self.fill_ = np.array(fill)
-        self.mean_ = np.array([mean for mean, _ in scales]) if self.scale else None
-        self.deviation_ = np.array([deviation for _, deviation in scales]) if self.scale else None
+        for places in self._together(rows):
+            table = self._table(places, rows)
+            missing = np.isnan(table)
+            of_columns = missing[:: len(self.parts_of_column)]  # the parts of a time are missing together
+            for place in np.flatnonzero(of_columns.any(axis=1)) if self.marks else ():
+                if (pattern := np.packbits(of_columns[place]).tobytes()) not in patterns:
+                    patterns.add(pattern)
+                    self.gaps_.append(places[int(place)])
+            fill.append(_by_column(table, lambda known: _typical(known, self.strategy)))
+            if self.scale:
+                mean, deviation = spread(np.where(missing, fill[-1][:, None], table))
+                means.append(mean)
+                deviations.append(deviation)
+        self.fill_ = np.concatenate(fill)
+        self.mean_ = np.concatenate(means) if self.scale else None
+        self.deviation_ = np.concatenate(deviations) if self.scale else None
         return self
 
     def write(self, rows: pd.DataFrame, out: Array) -> None:
         """Write the quantities without gaps, then the marks."""
-        place, mark = 0, len(self.fill_)
-        for position, column in enumerate(self.columns):
-            quantities = self._quantities(column, rows)
-            missing = np.isnan(quantities[0])
-            gaps = bool(missing.any())
-            if position in self.gaps_:
-                out[:, mark] = missing
-                mark += 1
-            for values in quantities:
-                filled = np.where(missing, self.fill_[place], values) if gaps else values
-                if self.mean_ is not None and self.deviation_ is not None:
-                    filled = (filled - self.mean_[place]) / self.deviation_[place]
-                out[:, place] = filled
-                place += 1
+        width, marked = len(self.parts_of_column), {place: mark for mark, place in enumerate(self.gaps_)}
+        for places in self._together(rows):
+            table = self._table(places, rows)
+            missing = np.isnan(table)
+            learnt = slice(places.start * width, places.stop * width)
+            for place in places:
+                if place in marked:
+                    out[:, len(self.fill_) + marked[place]] = missing[(place - places.start) * width]
+            if missing.any():
+                table = np.where(missing, self.fill_[learnt, None], table)
+            if self.mean_ is not None and self.deviation_ is not None:
+                table = (table - self.mean_[learnt, None]) / self.deviation_[learnt, None]
+            out[:, learnt] = table.T
 
-    def _quantities(self, column: str, rows: pd.DataFrame) -> list[Array]:
-        """Return what a column becomes, each float64; infinite values are missing, and all fit into float32."""
-        values = rows[column].to_numpy(np.float64, copy=True)
+    def _together(self, rows: pd.DataFrame) -> Iterator[range]:
+        """Yield positions of columns that are looked at together: one of a long table, many of a wide one."""
+        step = max(1, _AT_ONCE // max(1, len(rows) * len(self.parts_of_column)))
+        for start in range(0, len(self.columns), step):
+            yield range(start, min(start + step, len(self.columns)))
+
+    def _table(self, places: range, rows: pd.DataFrame) -> Array:
+        """Return what the columns at ``places`` become: float64, shape (columns × parts, rows), gaps as NaN.
+
+        Infinite values are missing, and all fit into float32.
+        """
+        names = list(self.columns[places.start : places.stop])
+        values = np.array(rows[names].to_numpy(np.float64).T, order="C", copy=True)
         values[np.isinf(values)] = np.nan
-        return [np.clip(values, -_LARGEST, _LARGEST, out=values)]
+        return np.clip(values, -_LARGEST, _LARGEST, out=values)
 
     def parts(self) -> list[Part]:
         """Return the quantities, and the marks where there are some."""
@@ -118,20 +132,22 @@ class SquashedBlock(NumberBlock):
 
     def fit(self, rows: pd.DataFrame, y: Array | None) -> SquashedBlock:
         """Learn the median and the interquartile range of each column, and all that a `NumberBlock` learns."""
-        self.centre_, self.unit_ = np.zeros(len(self.columns)), np.ones(len(self.columns))
-        for position, column in enumerate(self.columns):
-            values = self._plain(column, rows)
-            if len(known := values[~np.isnan(values)]):
-                low, centre, high = np.quantile(known, (0.25, 0.5, 0.75))
-                self.centre_[position] = centre
-                self.unit_[position] = (high - low) / _NORMAL_RANGE or spread(known)[1]
+        centres, units = [np.empty(0)], [np.empty(0)]
+        for places in self._together(rows):
+            table = self._plain(places, rows)
+            low, centre, high = (_by_column(table, partial(_quantile, share)) for share in (0.25, 0.5, 0.75))
+            unit = (high - low) / _NORMAL_RANGE
+            flat = unit == 0
+            unit[flat] = _by_column(table[flat], lambda known: spread(known)[1])
+            units.append(np.where(unit == 0, 1.0, unit))  # of a column without a value
+            centres.append(centre)
+        self.centre_, self.unit_ = np.concatenate(centres), np.concatenate(units)
         return super().fit(rows, y)
 
-    def _quantities(self, column: str, rows: pd.DataFrame) -> list[Array]:
-        position = self.columns.index(column)
-        values = self._plain(column, rows)
+    def _table(self, places: range, rows: pd.DataFrame) -> Array:
+        values, learnt = self._plain(places, rows), slice(places.start, places.stop)
         with np.errstate(over="ignore"):
-            return [squashed((values - self.centre_[position]) / self.unit_[position])]
+            return squashed((values - self.centre_[learnt, None]) / self.unit_[learnt, None])
 
     def parts(self) -> list[Part]:
         """Return the quantities, and the marks where there are some."""
@@ -141,8 +157,9 @@ class SquashedBlock(NumberBlock):
     def _curve(self) -> dict[str, tuple[float, ...]]:
         return {"centre": tuple(self.centre_.tolist()), "unit": tuple(self.unit_.tolist())}
 
-    def _plain(self, column: str, rows: pd.DataFrame) -> Array:
-        return super()._quantities(column, rows)[0]
+    def _plain(self, places: range, rows: pd.DataFrame) -> Array:
+        """Return the columns at ``places`` before they are squashed, float64, shape (columns, rows)."""
+        return super()._table(places, rows)
 
 
 class DateBlock(NumberBlock):
@@ -150,8 +167,9 @@ class DateBlock(NumberBlock):
 
     parts_of_column = tuple(f".{part}" for part in DATE_PARTS)
 
-    def _quantities(self, column: str, rows: pd.DataFrame) -> list[Array]:
-        return list(date_parts(rows[column].to_numpy("datetime64[ns]")).T)
+    def _table(self, places: range, rows: pd.DataFrame) -> Array:
+        times = (rows[self.columns[place]].to_numpy("datetime64[ns]") for place in places)
+        return np.concatenate([date_parts(values).T for values in times])
 
     def parts(self) -> list[Part]:
         """Return one part a column, and the marks where there are some."""
@@ -163,11 +181,32 @@ class DateBlock(NumberBlock):
         return [*dates, *self._marks()]
 
 
-def _typical(known: Array, strategy: str) -> float:
-    """Return the median or the most frequent (of several, the smallest) of the known values; 0 of none."""
-    if not len(known):
-        return 0.0
+def _by_column(table: Array, learn: Callable[[Array], Any]) -> Array:
+    """Return what is learnt of the known values of each column, shape (columns,); 0 of none.
+
+    Args:
+        table: shape (columns, rows), gaps as NaN.
+        learn: known values, shape (…, rows), to one figure for each column.
+    """
+    found = np.zeros(len(table))
+    whole = ~np.isnan(table).any(axis=1)
+    if table.shape[1] and whole.any():
+        found[whole] = learn(table if whole.all() else table[whole])
+    for place in np.flatnonzero(~whole):
+        if len(known := table[place][~np.isnan(table[place])]):
+            found[place] = learn(known)
+    return found
+
+
+def _quantile(share: float, known: Array) -> Any:
+    return np.quantile(known, share, axis=-1)
+
+
+def _typical(known: Array, strategy: str) -> Any:
+    """Return the median or the most frequent (of several, the smallest) of known values along the last axis."""
     if strategy == "median":
-        return float(np.median(known))
+        return np.median(known, axis=-1)
+    if known.ndim > 1:
+        return [_typical(one, strategy) for one in known]
     values, counts = np.unique(known, return_counts=True)
-    return float(values[counts.argmax()])
+    return values[counts.argmax()]

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from include.features.blocks import Block, View
 from include.features.categories import CategoryBlock
-from include.features.codes import is_code
+from include.features.codes import LEAST_ROWS, is_code
 from include.features.generated import ArithmeticBlock, Description, Generated, PairBlock, SquashedArithmeticBlock
 from include.features.numbers import DateBlock, NumberBlock, SquashedBlock
 from include.features.texts import TextBlock, is_free_text
@@ -127,6 +127,7 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             name
             for name in self.numeric
             if y is not None
+            and len(rows) >= LEAST_ROWS
             and is_code(rows[name].to_numpy(np.float64), y, self.task, self.max_onehot, scale=self.scale)
         )
         names = (*(name for name in self.categorical if name not in texts), *codes)

@@ -139,7 +139,8 @@ def typed(data: pd.DataFrame, fields: Sequence[Field]) -> pd.DataFrame:
         values = data[field.name] if field.used else pd.Series(None, index=data.index, dtype=object)
         try:
             if field.type in ("number", "boolean"):
-                columns[field.name] = pd.to_numeric(values).astype("float64")
+                plain = values.dtype == np.float64  # quick: of wide tables each column counts
+                columns[field.name] = values if plain else pd.to_numeric(values).astype("float64")
             elif field.type == "datetime":
                 columns[field.name] = pd.to_datetime(values, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
             else:
