@@ -31,6 +31,7 @@ class Record:
         reason: why it failed.
         place: which of several search steps tried it, from 1; None where one step does all.
         settled: its parameters for a fit on all rows, with what the folds found (the number of rounds, say).
+        save_seconds: seconds that it took to keep the models of all folds.
         folds: folds that there are; a trial that was ended early has fewer scores.
     """
 
@@ -46,6 +47,7 @@ class Record:
     place: int | None = None
     settled: Params = field(default_factory=dict)
     folds: int = 0
+    save_seconds: float = 0.0
 
     @property
     def mean(self) -> float | None:

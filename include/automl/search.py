@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from include.automl.columns import ColumnChoice
-from include.automl.conclusion import Conclusion, reserve
+from include.automl.conclusion import Conclusion, reserve, set_aside
 from include.automl.memory import bound_bytes
 from include.automl.pool import Pool, warm_up
 from include.automl.portfolio import Shape, portfolio
@@ -107,8 +107,11 @@ class _Search:
 
     @property
     def left(self) -> float:
-        """Seconds of the budget that trials may still use: what the final model needs is set aside."""
-        kept = reserve(self.plan, self.best, self.bagged) if self.best else 0.0
+        """Seconds of the budget that trials may still use: what the final model needs is set aside.
+
+        Where no trial is done, that is what it takes to fit the one that got furthest.
+        """
+        kept = reserve(self.plan, self.best, self.bagged) if self.best else set_aside(self.trials.reckoned())
         return self.plan.budget - self.spent - kept
 
     def explore(self) -> None:
@@ -174,7 +177,13 @@ class _Search:
             self._end(work.number, "failed", report.reason)
             return
         prune = self.trials.report(
-            work.number, report.score, report.fit_seconds, report.refit_seconds, report.folds, report.settled
+            work.number,
+            report.score,
+            report.fit_seconds,
+            report.refit_seconds,
+            report.folds,
+            report.settled,
+            report.save_seconds,
         )
         self.bagged, self.folds = report.covers, report.folds
         self.trials.spend(self.spent)

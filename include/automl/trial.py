@@ -26,6 +26,7 @@ class FoldDone:
         last: whether it is the trial's last one.
         folds: how many folds there are.
         covers: whether the folds hold every training row once or more.
+        save_seconds: seconds that it took to keep the fitted model.
         settled: with the last one: the parameters for a fit on all rows, as the folds found them.
     """
 
@@ -36,6 +37,7 @@ class FoldDone:
     folds: int
     covers: bool
     settled: Params | None
+    save_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

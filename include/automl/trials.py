@@ -37,6 +37,7 @@ class Running:
     refit_seconds: float = 0.0
     settled: Params = field(default_factory=dict)
     folds: int = 0
+    save_seconds: float = 0.0
 
 
 class Trials:
@@ -205,6 +206,7 @@ class Trials:
         refit_seconds: float,
         folds: int = 0,
         settled: Params | None = None,
+        save_seconds: float = 0.0,
     ) -> bool:
         """Keep what a trial's next fold gave; return whether the trial should be pruned.
 
@@ -214,6 +216,7 @@ class Trials:
         running.folds, running.settled = folds, settled or {}
         running.scores.append(score)
         running.fit_seconds += fit_seconds
+        running.save_seconds += save_seconds
         running.refit_seconds = max(running.refit_seconds, refit_seconds)
         running.trial.report(self._sign * sum(running.scores) / len(running.scores), len(running.scores))
         return not running.trial.user_attrs.get("whole") and bool(running.trial.should_prune())
@@ -236,6 +239,7 @@ class Trials:
             place=self._place,
             settled=running.settled,
             folds=running.folds,
+            save_seconds=running.save_seconds,
         )
         running.trial.set_user_attr("record", asdict(record))
         states = {"done": optuna.trial.TrialState.COMPLETE, "pruned": optuna.trial.TrialState.PRUNED}
@@ -247,6 +251,11 @@ class Trials:
         """Return the running trial with the most folds scored, the better one of equals; None where none has any."""
         scored = {number: running.scores for number, running in self._running.items() if running.scores}
         return max(scored, key=lambda number: (len(scored[number]), self._sign * sum(scored[number])), default=None)
+
+    def reckoned(self) -> float:
+        """Return the seconds that a fit of the `furthest` trial on all rows is reckoned to take; 0 of none."""
+        number = self.furthest()
+        return 0.0 if number is None else self._running[number].refit_seconds
 
     @property
     def running(self) -> list[int]:

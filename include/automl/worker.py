@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
@@ -159,8 +159,9 @@ def _validate(work: Validate, bench: Bench, setup: Setup, loaded: float, connect
     trial = Trial(bench, work.configuration, setup.threads, loaded, work.folds, work.seconds)
     for fold in count():
         done, files = trial.next()
+        started = time.monotonic()
         files.keep(setup.scratch, work.number, fold, work.configuration)
-        connection.send(done)
+        connection.send(replace(done, save_seconds=time.monotonic() - started))
         if done.last or not connection.recv():
             return
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import time
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
+
+from include.store.times import Writing, are_dates, times_of, writing_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +20,15 @@ PARSES = 0.95
 _BLANKS = ("", "?", "-", "na", "n/a", "nan", "null", "none")
 _ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s?(?:Z|[+-]\d{2}:?\d{2})?)?"
 _CODE = r"[+-]?0\d+"
-_OTHER_DATE = r"\d{1,2}[/.]\d{1,2}[/.]\d{2,4}.*"
+_DIGITS = r"\d{8}"
+_FIRST_DIGITS, _LAST_DIGITS = 1900_01_01, 2099_12_31
+_SAID: dict[Writing, str] = {
+    "day first": "day first",
+    "month first": "month first",
+    "year first": "year first",
+    "month by name": "month by its name",
+    "digits": "year, month and day in one number",
+}
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 
@@ -30,6 +40,7 @@ class Parsed:
         type: what a caller sends for it.
         values: float64, object of bool, object of str, or datetime64[ns, UTC]; missing values as NaN, None or NaT.
         notes: what was done to it that a person should know.
+        writing: how times were written, where that was not ISO 8601.
         unreadable: why the column cannot be used at all; empty when it can.
     """
 
@@ -37,17 +48,25 @@ class Parsed:
     values: pd.Series
     notes: tuple[str, ...] = ()
     unreadable: str = ""
+    writing: Writing | None = None
 
 
-def parse(column: pd.Series, wanted: Type | None = None) -> Parsed:
+def parse(column: pd.Series, wanted: Type | None = None, writing: Writing | None = None) -> Parsed:
     """Return ``column`` read as ``wanted``, or as the type that its values show when nothing is wanted.
 
-    Text is read as numbers, dates (year first) or true/false when nearly all of it is; codes with leading zeros stay
-    text. A column of several types is read as numbers when nearly all values are, else as text.
+    Text is read as numbers, dates or true/false when nearly all of it is; codes with leading zeros stay text. A column
+    of several types is read as numbers when nearly all values are, else as text.
+
+    Args:
+        column: what to read.
+        wanted: the type to read it as.
+        writing: how times are written in it; found out where it is not known.
     """
     import pandas as pd
 
     column = _plain(column)
+    if wanted == "datetime":
+        return _as_time(column, writing)
     if wanted is not None:
         return _READERS[wanted](column)
     kind = pd.api.types.infer_dtype(column, skipna=True)
@@ -56,7 +75,7 @@ def parse(column: pd.Series, wanted: Type | None = None) -> Parsed:
     if kind in ("boolean", "empty"):
         return _READERS["boolean" if kind == "boolean" else "string"](column)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
-        return _as_number(column)
+        return _written(column, "digits") if _holds_digits(column) else _as_number(column)
     if kind in ("datetime64", "datetime", "date"):
         return _as_datetime(column)
     if kind != "string" and holds_objects(column):
@@ -95,14 +114,51 @@ def _guess(column: pd.Series) -> Parsed:
         return Parsed("string", column.astype(object).map(lambda _: None))
     if words.str.lower().isin(("true", "false")).all():
         return _as_boolean(column)
+    if words.str.fullmatch(_DIGITS).all() and are_dates(words):
+        return _written(column, "digits")
     if not words.str.fullmatch(_CODE).any() and weights[_as_number(words).values.notna()].sum() > PARSES:
         return _as_number(column)
     if weights[words.str.fullmatch(_ISO_DATE) & _as_datetime(words).values.notna()].sum() > PARSES:
         return _as_datetime(column)
-    if weights[words.str.fullmatch(_OTHER_DATE)].sum() > PARSES:
-        note = "looks like dates; they are used as such when written year first (2026-03-31)"
-        return replace(_as_string(column), notes=(note,))
+    if (found := writing_of(words, PARSES)) and weights[times_of(words, found[0]).notna()].sum() > PARSES:
+        return _written(column, *found)
     return _as_string(column)
+
+
+def _holds_digits(column: pd.Series) -> bool:
+    """Tell whether whole numbers are dates as 20241231."""
+    import numpy as np
+    import pandas as pd
+
+    known = pd.to_numeric(column.dropna()).to_numpy(np.float64)
+    if not len(known) or not ((known >= _FIRST_DIGITS) & (known <= _LAST_DIGITS)).all() or (known % 1).any():
+        return False
+    return are_dates(str(int(value)) for value in np.unique(known))
+
+
+def _written(column: pd.Series, writing: Writing, told: str = "") -> Parsed:
+    """Read times that are written as ``writing``; what is not is missing."""
+    values = times_of(column, writing)
+    note = f"dates written as {column.dropna().iloc[0]!r} are read with the {_SAID[writing]}{told}"
+    return Parsed("datetime", values, (note, *_lost(column, values)), writing=writing)
+
+
+def _as_time(column: pd.Series, writing: Writing | None) -> Parsed:
+    """Read a column as times, however they are written."""
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return _as_datetime(column)
+    if writing is not None:
+        values = times_of(column, writing)
+        return Parsed("datetime", values, _lost(column, values), writing=writing)
+    if column.dtype.kind in "iuf" and _holds_digits(column):
+        return _written(column, "digits")
+    found = _as_datetime(column)
+    if column.dtype == object and found.values.notna().sum() <= PARSES * column.notna().sum():
+        guessed = _guess(column)
+        return guessed if guessed.type == "datetime" else found
+    return found
 
 
 def _as_number(column: pd.Series) -> Parsed:

@@ -59,7 +59,7 @@ def detect(frame: pd.DataFrame, spec: ModelSpec) -> Schema:
         if (reason := roles.get(name) or _left_out(name, spec)) is not None:
             dropped[name] = reason
             continue
-        parsed = parse(frame[name], _forced(name, spec))
+        parsed = parse(frame[name], _forced(name, frame[name], spec))
         if (reason := _useless(name, parsed, seen, name in wanted)) is not None:
             dropped[name] = reason
             continue
@@ -77,7 +77,7 @@ def read(frame: pd.DataFrame, fields: Iterable[Field]) -> pd.DataFrame:
     import pandas as pd
 
     known = tuple(fields)
-    columns = {column.name: parse(frame[column.name], column.type).values for column in known}
+    columns = {column.name: parse(frame[column.name], column.type, column.writing).values for column in known}
     return typed(pd.DataFrame(columns, index=frame.index), known)
 
 
@@ -121,9 +121,13 @@ def _left_out(name: str, spec: ModelSpec) -> str | None:
     return None
 
 
-def _forced(name: str, spec: ModelSpec) -> Literal["number"] | None:
-    """Return the type that the spec asks for; `features.categorical` changes the use of a column, not its type."""
-    return "number" if name in spec.features.numeric else None
+def _forced(name: str, column: pd.Series, spec: ModelSpec) -> Literal["number"] | None:
+    """Return the type that the spec asks for; `features.categorical` changes the use of a column, not its type.
+
+    Numbers that are to be categories are never read as dates.
+    """
+    quantity = column.dtype.kind in "iuf"
+    return "number" if name in spec.features.numeric or (quantity and name in spec.features.categorical) else None
 
 
 def _useless(name: str, parsed: Parsed, seen: dict[str, str], wanted: bool) -> str | None:
@@ -189,6 +193,7 @@ def _field(name: str, parsed: Parsed) -> Field:
         name=name,
         type=parsed.type,
         nullable=len(known) < len(parsed.values),
+        writing=parsed.writing,
         example=_plain(known.iloc[0], parsed.type),
         typical=_plain(typical, parsed.type),
     )

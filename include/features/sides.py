@@ -104,7 +104,7 @@ def _read(rows: pd.DataFrame, fields: Sequence[Field]) -> pd.DataFrame:
     """Return the columns of ``fields``, typed; what cannot be read is missing."""
     import pandas as pd
 
-    columns = {field.name: parse(rows[field.name], field.type).values for field in fields}
+    columns = {field.name: parse(rows[field.name], field.type, field.writing).values for field in fields}
     return typed(pd.DataFrame(columns, index=rows.index), fields)
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.specs.errors import FactoryError
 from include.specs.training import Task
+from include.store.times import Writing, times_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,9 @@ class Field(BaseModel):
     """Whether a missing value is refused: the model has no answer to it. Models trained by the factory always have."""
     whole: bool = False
     """Numbers: whether a fraction is refused, because the model takes whole numbers alone."""
+    writing: Writing | None = None
+    """Times: how training rows wrote them, where that was not ISO 8601. Both are read; what is neither counts as
+    missing."""
     used: bool = True
     """Whether the model reads the column. One that it does not read may be left out of a request, and whatever is sent
     for it counts as missing."""
@@ -125,8 +129,8 @@ class ModelPackage:
 def typed(data: pd.DataFrame, fields: Sequence[Field]) -> pd.DataFrame:
     """Return the columns of ``fields`` in order, with one dtype a type.
 
-    number and boolean → float64, string → object of str or None, datetime (ISO 8601 where it is text) →
-    datetime64[ns, UTC]. A column that is not used comes out missing, and may be absent.
+    number and boolean → float64, string → object of str or None, datetime (where it is text ISO 8601, or
+    as the field says) → datetime64[ns, UTC]. A column that is not used comes out missing, and may be absent.
 
     Raises:
         PackageError: a value cannot be read as its column's type; the message names column and value.
@@ -141,6 +145,8 @@ def typed(data: pd.DataFrame, fields: Sequence[Field]) -> pd.DataFrame:
             if field.type in ("number", "boolean"):
                 plain = values.dtype == np.float64  # quick: of wide tables each column counts
                 columns[field.name] = values if plain else pd.to_numeric(values).astype("float64")
+            elif field.writing is not None:
+                columns[field.name] = times_of(values, field.writing)
             elif field.type == "datetime":
                 columns[field.name] = pd.to_datetime(values, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
             else:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from include.inference.scorer import Row
 from include.specs import nearest
 from include.store.packages import Field
+from include.store.times import FIRST, LAST, Writing, time_of
 
 LARGEST = 3.4028234663852886e38
 """Largest float32: estimators compute in float32, where anything larger becomes infinite."""
 NAN = float("nan")
-FIRST, LAST = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
-"""What a datetime64[ns] can hold, in whole years."""
 
 
 class RowError(ValueError):
@@ -65,6 +65,13 @@ def _datetime(value: Any) -> datetime | None:
     return time
 
 
+def _written(value: Any, writing: Writing) -> datetime | None:
+    """Return a time as training read it; what training would not have read is missing."""
+    if value is None or value.__class__ is str or (writing == "digits" and value.__class__ in (int, float)):
+        return time_of(value, writing)
+    raise ValueError(f"must be a time as text or null, not {_kind(value)}")
+
+
 def _kind(value: Any) -> str:
     """Return the JSON name of a value's type; never the value itself, which may be personal."""
     names = {
@@ -91,7 +98,7 @@ def _check(field: Field) -> Callable[[Any], Any]:
     if not field.used:
         missing = CHECKS[field.type](None)
         return lambda value: missing
-    read = CHECKS[field.type]
+    read = CHECKS[field.type] if field.writing is None else partial(_written, writing=field.writing)
     if not (field.required or field.whole):
         return read
 

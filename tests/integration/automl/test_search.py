@@ -26,6 +26,7 @@ from include.features.objective import Objective
 from include.features.preparation import prepare_rows
 from include.features.prepared import Prepared
 from include.specs import parse_spec
+from include.store.packages import Field
 from tests.integration.automl.objectives import Watched
 
 SPEC = """
@@ -196,3 +197,20 @@ def test_a_killed_search_goes_on_without_repeating_trials(planned: Callable[...,
     assert all(params in [record.configuration.params for record in again] for params in lost)
     ended = [record.configuration.params["strength"] for record in result.records if record not in interrupted]
     assert len(ended) == 11 == len(set(ended))
+
+
+@pytest.mark.parametrize("count", [5, 20, 200])
+def test_wide_tables_keep_the_budget(tmp_path: Path, count: int) -> None:
+    rng, width, budget = np.random.default_rng(0), 2000, 10.0
+    names = [f"c{number}" for number in range(width)]
+    frame = pd.DataFrame(rng.normal(size=(count, width)), columns=names)
+    target = frame["c0"].to_numpy() + rng.normal(size=count)
+    fields = tuple(Field(name=name, type="number") for name in names)
+    Prepared("regression", fields, None, frame, target, frame.head(2), target[:2]).save(tmp_path / "rows")
+    spec = parse_spec(SPEC, "x")
+    problem = spec.problem.model_copy(update={"type": "regression", "metric": "rmse"})
+    spec = spec.model_copy(update={"problem": problem, "search": type(spec.search)()})
+    storage = str(tmp_path / "j.log")
+    found = search(Plan(tmp_path / "rows", spec, metric("rmse"), budget, storage, tmp_path / "scratch", "wide"))
+    assert found.seconds < 3 * budget
+    assert found.file.is_file()

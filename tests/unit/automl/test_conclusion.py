@@ -1,0 +1,77 @@
+"""What is set aside for the final model, and which members it can afford."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.automl.bench import Bench, Configuration
+from include.automl.conclusion import affordable, reserve, set_aside
+from include.automl.record import Record
+from include.automl.result import Member
+from include.automl.search import Plan
+from include.evaluation.metrics import metric
+from include.features.prepared import Prepared
+from include.specs import parse_spec
+from include.specs.training import Features
+from include.store.packages import Field
+
+SPEC = """
+name: small
+owner: tests
+data: {source: {path: x.csv}}
+problem: {type: regression, target: y}
+"""
+TRIAL = Record(0, Configuration("linear", {}), "done", scores=(0.5,) * 5, folds=5, refit_seconds=1.0)
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    return Plan(tmp_path, parse_spec(SPEC, "x"), metric("rmse"), 100.0, str(tmp_path / "j"), tmp_path / "s", "study")
+
+
+def test_what_took_long_to_keep_will_take_long_to_save(plan: Plan) -> None:
+    light, heavy = [replace(TRIAL, save_seconds=0.01)] * 8, [replace(TRIAL, save_seconds=2.0)] * 8
+    assert reserve(plan, light, bagged=True) < 5
+    assert reserve(plan, heavy, bagged=True) > 40
+    assert reserve(plan, heavy, bagged=False) - reserve(plan, light, bagged=False) == pytest.approx(7.164)
+    assert reserve(plan, light[:1], bagged=True) < reserve(plan, light, bagged=True)
+
+
+def test_nothing_is_set_aside_for_a_trial_that_has_scored_nothing() -> None:
+    assert set_aside(0.0) == 0
+    assert set_aside(4.0) > 4
+
+
+def test_members_that_cannot_be_saved_in_time_are_left_out() -> None:
+    members = [
+        Member(replace(TRIAL, number=number, save_seconds=seconds), weight)
+        for number, (seconds, weight) in enumerate([(0.1, 0.2), (5.0, 0.5), (0.1, 0.3)])
+    ]
+    assert [member.record.number for member in affordable(members, 60)] == [1, 2, 0]
+    kept = affordable(members, 31)
+    assert [member.record.number for member in kept] == [1, 2]
+    assert [member.weight for member in kept] == pytest.approx([0.625, 0.375])
+    assert [member.record.number for member in affordable(members, -5)] == [1], "the heaviest one at least"
+
+
+@pytest.mark.parametrize("rows", [5, 20, 200])
+@pytest.mark.parametrize("family", ["linear", "lightgbm"])
+def test_a_fold_of_a_wide_table_takes_little_time_of_the_processor(rows: int, family: str) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"c{number}" for number in range(2000)]
+    frame, target = pd.DataFrame(rng.normal(size=(rows, 2000)), columns=names), rng.normal(size=rows)
+    frame.iloc[::3, ::2] = np.nan
+    fields = tuple(Field(name=name, type="number") for name in names)
+    prepared = Prepared("regression", fields, None, frame, target, frame, target)
+    bench = Bench(prepared, Features(), metric("rmse"), None, 7)
+    view = Configuration(family, {}).plan
+    bench._matrices(0, view)  # the first one pays for imports
+    started = time.process_time()
+    bench._matrices(1, view)
+    assert time.process_time() - started < 1.0
