@@ -23,11 +23,11 @@ _CODE = r"[+-]?0\d+"
 _DIGITS = r"\d{8}"
 _FIRST_DIGITS, _LAST_DIGITS = 1900_01_01, 2099_12_31
 _SAID: dict[Writing, str] = {
-    "day first": "day first",
-    "month first": "month first",
-    "year first": "year first",
-    "month by name": "month by its name",
-    "digits": "year, month and day in one number",
+    "day first": "with the day first",
+    "month first": "with the month first",
+    "year first": "with the year first",
+    "month by name": "by the month's name",
+    "digits": "as year, month and day",
 }
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
@@ -139,7 +139,8 @@ def _holds_digits(column: pd.Series) -> bool:
 def _written(column: pd.Series, writing: Writing, told: str = "") -> Parsed:
     """Read times that are written as ``writing``; what is not is missing."""
     values = times_of(column, writing)
-    note = f"dates written as {column.dropna().iloc[0]!r} are read with the {_SAID[writing]}{told}"
+    shown = str(column.dropna().iloc[0]).removesuffix(".0")
+    note = f"dates written as '{shown}' are read {_SAID[writing]}{told}"
     return Parsed("datetime", values, (note, *_lost(column, values)), writing=writing)
 
 

@@ -76,8 +76,8 @@ def times_of(values: pd.Series, writing: Writing) -> pd.Series:
 
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return pd.to_datetime(values, utc=True).astype("datetime64[ns, UTC]")
-    known = values[values.notna()]
-    read = {value: time_of(value, writing) for value in known.unique()}
+    plain = {value: value.item() if hasattr(value, "item") else value for value in values[values.notna()].unique()}
+    read = {value: time_of(one, writing) for value, one in plain.items()}
     times = [read.get(value) if there else None for value, there in zip(values, values.notna(), strict=True)]
     found = pd.to_datetime(pd.Series(times, index=values.index, dtype=object), utc=True)
     return found.astype("datetime64[ns, UTC]")
