@@ -130,7 +130,9 @@ def _holds_digits(column: pd.Series) -> bool:
     import numpy as np
     import pandas as pd
 
-    known = pd.to_numeric(column.dropna()).to_numpy(np.float64)
+    numbers = column if column.dtype.kind in "iuf" else pd.to_numeric(column, errors="coerce")
+    values = numbers.to_numpy(np.float64, na_value=np.nan)
+    known = values[~np.isnan(values)]
     if not len(known) or not ((known >= _FIRST_DIGITS) & (known <= _LAST_DIGITS)).all() or (known % 1).any():
         return False
     return are_dates(str(int(value)) for value in np.unique(known))

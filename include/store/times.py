@@ -109,9 +109,16 @@ def writing_of(texts: Iterable[str], share: float) -> tuple[Writing, str] | None
 
 def are_dates(digits: Iterable[str]) -> bool:
     """Tell whether numbers are dates as ``20241231``: every one, of many, and of years that people keep dates of."""
-    found = [time_of(text, "digits") for text in dict.fromkeys(digits)]
     first, last = _PLAUSIBLE
-    return len(found) >= LEAST_OF_DIGITS and all(time is not None and first <= time.year < last for time in found)
+    distinct: set[str] = set()
+    for text in digits:
+        if text in distinct:
+            continue
+        time = time_of(text, "digits")
+        if time is None or not first <= time.year < last:
+            return False
+        distinct.add(text)
+    return len(distinct) >= LEAST_OF_DIGITS
 
 
 def _read(texts: Iterable[str], writing: Writing) -> set[str]:

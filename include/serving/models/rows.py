@@ -98,7 +98,9 @@ def _check(field: Field) -> Callable[[Any], Any]:
     if not field.used:
         missing = CHECKS[field.type](None)
         return lambda value: missing
-    read = CHECKS[field.type] if field.writing is None else partial(_written, writing=field.writing)
+    read: Callable[[Any], Any] = CHECKS[field.type]
+    if field.writing is not None:
+        read = partial(_written, writing=field.writing)
     if not (field.required or field.whole):
         return read
 
