@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Literal
 
 import pandas as pd
@@ -18,6 +20,8 @@ from include.store.prediction_log import PredictionLog
 
 Origin = Literal["source", "log", "both"]
 RETRAINING = "model_retraining"
+LEAST_SENT = 0.5
+"""Share of logged rows that must have a column, be it empty, for the log to be joined to the source by it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def select(spec: ModelSpec, platform: Platform, pipeline: str, params: TrainingP
     if origin == "source":
         frame = open_source(spec, platform).read()
         return _cut(spec, frame, frame[spec.data.time], origin, params)
-    frame, times = _logged(spec, platform)
+    frame, times = _logged(spec, platform, LEAST_SENT if origin == "both" else 0.0)
     if origin == "both":
         frame, times = _joined(spec, open_source(spec, platform).read(), frame, times)
     return _cut(spec, frame, times, origin, params)
@@ -115,14 +119,19 @@ def _ordered(spec: ModelSpec, frame: pd.DataFrame, times: pd.Series, origin: Ori
     )
 
 
-def _logged(spec: ModelSpec, platform: Platform) -> tuple[pd.DataFrame, pd.Series]:
-    """Return the labelled predictions as rows like the source's, and their event times."""
+def _logged(spec: ModelSpec, platform: Platform, least_sent: float) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the labelled predictions as rows like the source's, and their event times.
+
+    Columns that callers sent with fewer than ``least_sent`` of the rows are left out.
+    """
     log = PredictionLog(platform).frame(spec.name, labelled_only=True)
     if log.empty:
         fix = f"send labels to /v1/models/{spec.name}/feedback, or set retraining.data to 'source'"
         raise error(spec, "retraining.data", "the prediction log holds no labelled predictions of this model", fix)
     times = to_times(normalise(log[["event_time"]])["event_time"])
     rows = pd.DataFrame.from_records(log["features"].tolist())
+    sent = Counter(chain.from_iterable(log["features"]))
+    rows = rows[[name for name in rows.columns if sent[name] >= least_sent * len(rows)]].copy()
     rows[spec.problem.target] = log["label"]
     for column in {spec.data.id, spec.data.group} - {None, *rows.columns}:
         rows[column] = log["id"]  # the caller sent none: each prediction is an entity of its own
@@ -137,8 +146,9 @@ def _joined(
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Return the source's rows and then the log's, and the event times of both.
 
-    Only columns that both have: in one that was never served, a missing value would tell the log's rows from the
-    source's, and by that something of their labels. A row that both have, with the same label, is the log's alone.
+    Only columns that both have: in one that was never served, or mostly left out because no model read it, a missing
+    value would tell the log's rows from the source's, and by that something of their labels. A row that both have, with
+    the same label, is the log's alone.
     """
     source = source[[name for name in source.columns if name in logged.columns]]
     if spec.data.time is None:

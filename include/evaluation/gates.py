@@ -13,7 +13,7 @@ from include.evaluation.intervals import Interval, Scored, paired_bootstrap
 from include.evaluation.metrics import Array
 from include.specs import FactoryError
 from include.specs.training import Gates
-from include.store.packages import ModelPackage, typed
+from include.store.packages import Manifest, ModelPackage, typed
 
 if TYPE_CHECKING:
     from include.features.prepared import Prepared
@@ -181,12 +181,17 @@ def champion_scored(champion: ModelPackage, prepared: Prepared) -> Scored:
     manifest = champion.manifest
     if manifest.task != prepared.task:
         raise IncomparableError(f"it is a {manifest.task} model, the candidate a {prepared.task} one")
-    if absent := [field.name for field in manifest.features if field.name not in prepared.test.columns]:
+    if absent := _absent(manifest, prepared):
         raise IncomparableError(f"it needs columns that are no features any more: {', '.join(absent[:5])}")
     outputs = outputs_of(champion.estimator, typed(prepared.test, manifest.features))
     if prepared.classes is None or manifest.classes is None:
         return Scored(outputs)
     return Scored(_in_order(outputs, manifest.classes, prepared.classes), manifest.threshold)
+
+
+def _absent(manifest: Manifest, prepared: Prepared) -> list[str]:
+    """Return the columns that a model reads and the rows lack."""
+    return [field.name for field in manifest.features if field.used and field.name not in prepared.test.columns]
 
 
 def _in_order(outputs: Array, theirs: Sequence[Any], ours: Sequence[Any]) -> Array:

@@ -154,6 +154,17 @@ def test_both_keep_to_what_was_served_and_take_a_row_once(make: Any, platform: P
     assert set(found.columns) - {"happened", "target", "key"} <= set(features), "no column that tells log from source"
 
 
+def test_a_column_that_callers_mostly_leave_out_does_not_tell_log_from_source(make: Any, platform: Platform) -> None:
+    log(platform, range(30))
+    writer, features = PredictionLog(platform), {"count": 1, "Amount": None, "flag": True}
+    for number in range(40):
+        at = LOG_START + timedelta(hours=50, minutes=number)
+        writer.append([Prediction(f"q{number}", "demo", "1", "champion", at, at, features, {"label": 0}, 1.0)])
+        writer.append_labels([Label(f"q{number}", "demo", 0, at)])
+    assert "text" not in retraining(make(retraining={"data": "both"}), platform).frame
+    assert "text" in retraining(make(retraining={"data": "log"}), platform).frame
+
+
 def test_rows_without_a_time_are_older_than_any_window(make: Any, platform: Platform) -> None:
     log(platform, range(30))
     spec = make(time=None, retraining={"data": "both"})

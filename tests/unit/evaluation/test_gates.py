@@ -141,6 +141,12 @@ def test_a_champion_that_cannot_answer_stops_only_the_strict_rule(
     assert reason in gate.message and "cannot be compared" in gate.message
 
 
+def test_a_column_that_the_champion_does_not_read_may_be_gone(prepared: Prepared) -> None:
+    gone = fit(prepared, features=(*FIELDS, Field(name="gone", type="number", used=False)))
+    gate, found = champion_gate(Gates(), "roc_auc", prepared, noise(prepared), gone, 2)
+    assert found is not None and gate.verdict == "fail"
+
+
 def test_a_report_fails_with_any_gate_and_its_page_escapes_everything() -> None:
     good = Gate("size", "pass", {"value": 1.0}, "small")
     bad = Gate("<script>alert(1)</script>", "fail", {"why": "<b>"}, "a & b")
