@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from include.specs import FactoryError
-from include.store.postgres import make_database
+from include.store.postgres import CLIENT, make_database, watched
 
 
 class StorageError(FactoryError):
@@ -28,7 +28,8 @@ def open_storage(storage: str) -> Any:
     if "://" in storage:
         make_database(storage)
         with exclusive(storage, "the tables"):  # two processes that make the tables at once would stumble
-            return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+            client = CLIENT if may_be_shared(storage) else {}
+            return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True, "connect_args": client})
     file = Path(storage)
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{file}.lock")
@@ -44,9 +45,9 @@ def may_be_shared(storage: str) -> bool:
 
 @contextmanager
 def exclusive(storage: str, name: str) -> Iterator[None]:
-    """Hold the lock ``name`` of ``storage`` for the length of the block; it is freed when its holder is killed.
+    """Hold the lock ``name`` of ``storage`` for the length of the block; a killed holder frees it.
 
-    A storage that cannot be shared has no such lock: there the block runs without one.
+    So does one whose machine is gone, within a minute. A storage that cannot be shared has no such lock: there the block runs without one.
     """
     if "://" not in storage:
         with FileLock(f"{storage}.turn.lock"):
@@ -56,7 +57,7 @@ def exclusive(storage: str, name: str) -> Iterator[None]:
         yield
         return
     key = int.from_bytes(sha256(f"factory {name}".encode()).digest()[:8], "big", signed=True)
-    engine = sa.create_engine(storage, poolclass=sa.NullPool)
+    engine = watched(sa.create_engine(storage, poolclass=sa.NullPool, connect_args=CLIENT))
     with engine.begin() as connection:  # PostgreSQL frees it with the transaction, or with the connection
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
         yield

@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator
 
 from include.specs.errors import FactoryError, TemporarilyUnavailableError
 from include.specs.platform import Platform
-from include.store.postgres import make_database
+from include.store.postgres import CLIENT, make_database, watched
 
 METADATA = sa.MetaData()
 UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, TemporarilyUnavailableError)
@@ -54,7 +54,7 @@ def _engine(uri: str) -> sa.Engine:
         return engine
     if url.get_backend_name() == "postgresql":
         try:
-            return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+            return watched(sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=CLIENT))
         except ModuleNotFoundError as error:
             raise FactoryError(
                 f"database_uri: the driver '{error.name}' is not installed here; write postgresql+psycopg://…"

@@ -12,12 +12,14 @@ import pytest
 from pydantic import SecretStr
 
 from include.specs import Platform, TemporarilyUnavailableError
+from include.store.database import engine_at
 from include.store.locks import exclusive
 from tests.integration.conftest import free_port
 
 HOLD = """
 import sys, time
 from include.specs import load_platform
+from include.store.database import engine_at
 from include.store.locks import exclusive
 with exclusive(load_platform(), "one.step"):
     print("held", flush=True)
@@ -64,3 +66,11 @@ def test_a_database_that_is_away_is_told(platform: Platform) -> None:
     with pytest.raises(TemporarilyUnavailableError, match="FACTORY_DATABASE_URI") as told, exclusive(away, "x"):
         pass
     assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_a_server_soon_notices_that_the_machine_of_a_holder_is_gone(postgres_uri: str, driver: str) -> None:
+    engine = engine_at(postgres_uri.replace("postgresql", f"postgresql+{driver}", 1))
+    with engine.connect() as connection:
+        found = {name: connection.exec_driver_sql(f"SHOW tcp_keepalives_{name}").scalar() for name in ("idle", "count")}
+    assert found == {"idle": "30", "count": "3"}, "two hours, by default"
