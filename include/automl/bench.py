@@ -115,22 +115,23 @@ class Bench:
         fit_rows, held_rows, plan_seconds = self._matrices(fold, configuration.plan)
         fit, held = self.folds[fold]
         started = time.monotonic()
-        target, classes = self.prepared.train_target, self.prepared.classes
+        target, classes, weights = self.prepared.train_target, self.prepared.classes, self.prepared.train_weights
         present, codes = (None, target[fit]) if classes is None else _recoded(target[fit], len(classes))
         estimator = family.build(configuration.params, self._task(present), self.seed + fold, threads)
         conditions = Conditions(
-            held=None if present is not None else Rows(held_rows, target[held]),
+            held=None if present is not None else Rows(held_rows, target[held], _mean_one(weights, held)),
             seconds=seconds,
             metric=self.objective.name,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that has not converged shows in its score
-            estimator = family.fit(estimator, Rows(fit_rows, codes), conditions)
+            estimator = family.fit(estimator, Rows(fit_rows, codes, _mean_one(weights, fit)), conditions)
             outputs = outputs_of(estimator, held_rows)
         taken = time.monotonic() - started
         if present is not None and classes is not None:
             outputs = _widened(outputs, present, len(classes))
-        score = self.objective(target[held], outputs) if np.isfinite(outputs).all() else np.nan
+        counts = None if weights is None else weights[held]
+        score = self.objective(target[held], outputs, counts) if np.isfinite(outputs).all() else np.nan
         if not np.isfinite(score):
             raise FactoryError(f"{self.objective.name} of fold {fold + 1} is not a finite number")
         return FoldResult(score, outputs, estimator, present, plan_seconds, taken)
@@ -146,7 +147,8 @@ class Bench:
             self._plans[None, configuration.plan] = plan
             model = family.build(configuration.params, self.prepared.task, self.seed, threads)
             conditions = Conditions(seconds=seconds, metric=self.objective.name)
-            return family.fit(model, Rows(rows, target), conditions)
+            everything = np.arange(len(target))
+            return family.fit(model, Rows(rows, target, _mean_one(self.prepared.train_weights, everything)), conditions)
 
     def plan(self, fold: int | None, key: PlanKey) -> Any:
         """Return the feature plan as it was fitted for a fold, or for all training rows, by `score` or `refit`."""
@@ -186,6 +188,11 @@ def outputs_of(estimator: Any, rows: Any) -> Array:
         return np.asarray(estimator.predict(rows), dtype=float)
     probabilities = np.asarray(estimator.predict_proba(rows), dtype=float)
     return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
+
+
+def _mean_one(weights: Array | None, rows: Array) -> Array | None:
+    """Return the weights of ``rows`` with a mean of 1: penalties and least sizes of leaves are in rows."""
+    return None if weights is None else weights[rows] / weights[rows].mean()
 
 
 def _recoded(codes: Array, classes: int) -> tuple[Array | None, Array]:

@@ -94,8 +94,7 @@ class Conclusion:
         file = self.plan.scratch / ESTIMATOR
         self._assemble(members, bagged, prepared, calibration, file)
         oof = OutOfFold(blend.rows, blend.folds, _applied(calibration, blend.outputs))
-        target = prepared.train_target
-        scores = tuple(self.plan.objective(target[held], _applied(calibration, found)) for held, found in folds)
+        scores = tuple(self._score(prepared, held, _applied(calibration, found)) for held, found in folds)
         return SearchResult(tuple(members), bagged, calibration, scores, file, oof, self.trials.records(), self.spent())
 
     # Which trials
@@ -119,7 +118,8 @@ class Conclusion:
         seconds = max(0.3, SELECTION_SHARE * self.plan.budget)
         target = prepared.train_target[first.rows]
         candidates = {number: one.outputs for number, one in outputs.items()}
-        weights = select(candidates, target, self.plan.objective, seconds, self.plan.spec.search.seed).weights
+        seed, counts = self.plan.spec.search.seed, _weights_of(prepared, first.rows)
+        weights = select(candidates, target, self.plan.objective, seconds, seed, counts).weights
         heaviest = sorted(weights, key=lambda number: -weights[number])[: max(1, MOST_MODELS // max(1, folds))]
         total = sum(weights[number] for number in heaviest)
         return {number: weights[number] / total for number in heaviest}
@@ -224,7 +224,11 @@ class Conclusion:
         if prepared.classes is None:
             return Calibration()
         probabilities, target = _wide(blend.outputs), prepared.train_target[blend.rows]
-        return calibrate(probabilities, target, blend.folds, may_tie=self.plan.objective.name not in _RANKS)
+        may_tie = self.plan.objective.name not in _RANKS
+        return calibrate(probabilities, target, blend.folds, may_tie, _weights_of(prepared, blend.rows))
+
+    def _score(self, prepared: Prepared, rows: Array, outputs: Array) -> float:
+        return self.plan.objective(prepared.train_target[rows], outputs, _weights_of(prepared, rows))
 
     def _assemble(
         self, members: Sequence[Member], bagged: bool, prepared: Prepared, calibration: Calibration, file: Path
@@ -244,6 +248,10 @@ class Conclusion:
                 pool.cancel()
         if not isinstance(report, Assembled):
             raise SearchError(f"the final model could not be put together: {report.reason}")
+
+
+def _weights_of(prepared: Prepared, rows: Array) -> Array | None:
+    return None if prepared.train_weights is None else prepared.train_weights[rows]
 
 
 def reserve(plan: Plan, best: Sequence[Record], bagged: bool) -> float:

@@ -85,21 +85,23 @@ def _check_rows(report: Report, spec: ModelSpec, platform: Platform, pipeline: s
 def _contradictions(spec: ModelSpec) -> Iterator[Problem]:
     """Yield roles that exclude each other."""
     target = spec.problem.target
-    for name, column in (("data.id", spec.data.id), ("data.time", spec.data.time), ("data.group", spec.data.group)):
+    roles = [("problem.weight", spec.problem.weight)]
+    roles += [(f"data.{role}", getattr(spec.data, role)) for role in ("id", "time", "group")]
+    for name, column in roles:
         if column == target:
             yield Problem(where(spec, name), f"'{column}' is the target too", "name another column, or none")
     for name in ("include", "numeric", "categorical"):
         columns = getattr(spec.features, name)
-        if target in columns:
-            yield Problem(where(spec, f"features.{name}"), f"'{target}' is the target", "take it out of the list")
+        for column, role in ((target, "the target"), (spec.problem.weight, "the weight of the rows")):
+            if column in columns:
+                yield Problem(where(spec, f"features.{name}"), f"'{column}' is {role}", "take it out of the list")
         for column in columns:
             if column in spec.features.exclude:
                 message = f"'{column}' is excluded too (features.exclude)"
                 yield Problem(where(spec, f"features.{name}"), message, "take it out of one of the lists")
-    for column in spec.features.numeric:
-        if column in spec.features.categorical:
-            message = f"'{column}' is listed as categorical too"
-            yield Problem(where(spec, "features.numeric"), message, "take it out of one of the lists")
+    for column in [name for name in spec.features.numeric if name in spec.features.categorical]:
+        message = f"'{column}' is listed as categorical too"
+        yield Problem(where(spec, "features.numeric"), message, "take it out of one of the lists")
     source = spec.data.source
     if isinstance(source, SqlSource) and source.query and not source.query.lstrip(" \n(").lower().startswith(_READING):
         yield Problem(where(spec, "data.source.query"), "the query does not read rows", "begin it with SELECT or WITH")
@@ -109,7 +111,7 @@ _READING = ("select", "with", "values", "--", "/*")
 
 
 def _missing_columns(spec: ModelSpec, names: Sequence[str]) -> Iterator[Problem]:
-    wanted = [("problem.target", spec.problem.target)]
+    wanted = [("problem.target", spec.problem.target), ("problem.weight", spec.problem.weight)]
     wanted += [(f"data.{role}", getattr(spec.data, role)) for role in ("id", "time", "group")]
     lists = ("include", "exclude", "numeric", "categorical")
     wanted += [(f"features.{role}", column) for role in lists for column in getattr(spec.features, role)]
@@ -129,6 +131,7 @@ def _row_problems(spec: ModelSpec, selection: Selection) -> Iterator[Problem]:
                 yield Problem(where(spec, place), f"column '{name}' holds no value at all", "take it out of the list")
     if target not in frame:
         return
+    yield from _weight_problems(spec, frame)
     known = frame[target].dropna()
     if known.empty:
         yield Problem(where(spec, "problem.target"), f"column '{target}' holds no value at all", "name another column")
@@ -141,6 +144,21 @@ def _row_problems(spec: ModelSpec, selection: Selection) -> Iterator[Problem]:
         yield Problem(where(spec, "problem.target"), message, "label more rows, or lower data.min_rows")
     if not known.empty:
         yield from _target_problems(spec, known)
+
+
+def _weight_problems(spec: ModelSpec, frame: pd.DataFrame) -> Iterator[Problem]:
+    """Yield what is wrong with the weights of the rows that have a target."""
+    if spec.problem.weight not in frame:
+        return
+    weights = pd.to_numeric(frame.loc[frame[spec.problem.target].notna(), spec.problem.weight], errors="coerce")
+    place, column = where(spec, "problem.weight"), f"column '{spec.problem.weight}'"
+    fix = "give every row a weight of 0 or more"
+    if missing := int(weights.isna().sum()):
+        yield Problem(place, f"{column} is missing or no number in {missing} rows", fix)
+    if negative := int((weights < 0).sum()):
+        yield Problem(place, f"{column} is negative in {negative} rows", fix)
+    if len(weights) and (weights == 0).all():
+        yield Problem(place, f"{column} is 0 in every row", "name another column, or none")
 
 
 def _target_problems(spec: ModelSpec, known: pd.Series) -> Iterator[Problem]:

@@ -38,6 +38,7 @@ def permutation_importance(
     repeats: int = REPEATS,
     seconds: float = SECONDS,
     seed: int = 0,
+    weights: Array | None = None,
 ) -> list[dict[str, Any]]:
     """Return by how much metric ``name`` gets worse when a column is shuffled, the most important column first.
 
@@ -50,28 +51,31 @@ def permutation_importance(
         repeats: shuffles of each column.
         seconds: no further round of shuffles is begun after this long; the first one is always made whole.
         seed: of the draw and the shuffles.
+        weights: how much each row counts in the metric, shape (rows,); the same when None.
 
     Returns:
         One ``{"feature", "importance", "std"}`` a column; ``std`` over the shuffles. All are 0 where the metric is not
         defined on the rows.
     """
     rng = np.random.default_rng(seed)
-    frame, target = _some(frame, target, rows, rng)
+    counts = np.ones(len(target)) if weights is None else weights
+    frame, target, counts = _some(frame, target, counts, rows, rng)
     began = time.monotonic()
     outputs = outputs_of(estimator, frame)
     round_seconds = (time.monotonic() - began) * frame.shape[1]
     if round_seconds > seconds:
-        frame, target = _some(frame, target, max(LEAST_ROWS, int(len(frame) * seconds / round_seconds)), rng)
+        fewer = max(LEAST_ROWS, int(len(frame) * seconds / round_seconds))
+        frame, target, counts = _some(frame, target, counts, fewer, rng)
         outputs = outputs_of(estimator, frame)
     scored = metric(name)
     sign = 1.0 if scored.greater_is_better else -1.0
-    base = scored(target, outputs)
+    base = scored(target, outputs, counts)
     drops: dict[str, list[float]] = {str(column): [] for column in frame.columns}
     began = time.monotonic()
     for _ in range(repeats):
         for column in frame.columns:
             shuffled = frame.assign(**{column: frame[column].to_numpy()[rng.permutation(len(frame))]})
-            drops[column].append(sign * (base - scored(target, outputs_of(estimator, shuffled))))
+            drops[column].append(sign * (base - scored(target, outputs_of(estimator, shuffled), counts)))
         if time.monotonic() - began > seconds:
             break
     ranking = [
@@ -85,12 +89,14 @@ def permutation_importance(
     return sorted(ranking, key=lambda entry: -float(str(entry["importance"])))
 
 
-def _some(frame: pd.DataFrame, target: Array, rows: int, rng: np.random.Generator) -> tuple[pd.DataFrame, Array]:
+def _some(
+    frame: pd.DataFrame, target: Array, weights: Array, rows: int, rng: np.random.Generator
+) -> tuple[pd.DataFrame, Array, Array]:
     """Return up to ``rows`` rows, drawn at random, in their order."""
     if len(frame) > rows:
         chosen = np.sort(rng.choice(len(frame), rows, replace=False))
-        frame, target = frame.iloc[chosen], target[chosen]
-    return frame.reset_index(drop=True), target
+        frame, target, weights = frame.iloc[chosen], target[chosen], weights[chosen]
+    return frame.reset_index(drop=True), target, weights
 
 
 def shap_importance(folder: Path, manifest: Manifest, rows: Sequence[Row], seconds: float = SECONDS) -> dict[str, Any]:

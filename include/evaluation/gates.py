@@ -155,8 +155,14 @@ def champion_gate(
         message = f"version {version} cannot be compared: it was trained on {seen_of}"
         return Gate("champion", _verdict(rule != "better"), evidence | {"left_out": left_out}, message), None
     evidence |= {"rows": rows, "left_out": left_out}
+    weights = None if prepared.test_weights is None else prepared.test_weights[fair]
     found = paired_bootstrap(
-        metric, prepared.test_target[fair], candidate.take(fair), theirs.take(fair), gates.confidence
+        metric,
+        prepared.test_target[fair],
+        candidate.take(fair),
+        theirs.take(fair),
+        gates.confidence,
+        weights=weights,
     )
     if not np.isfinite([found.value, found.low, found.high]).all():
         message = f"{metric} is not defined on these rows, so that version {version} cannot be compared"

@@ -66,6 +66,7 @@ def bootstrap_intervals(
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    weights: Array | None = None,
 ) -> dict[str, Interval]:
     """Return the interval of each metric of ``names``; all share their resamples.
 
@@ -76,19 +77,27 @@ def bootstrap_intervals(
         confidence: such as 0.95.
         resamples: bootstrap resamples; fewer are drawn when there are very many rows.
         seed: of the resampling; the same seed gives the same interval.
+        weights: how much each row counts, shape (rows,); a row is drawn with its weight. Once each when None.
     """
 
     def statistic(name: str) -> Statistic:
-        return lambda weights: metric(name).values(target, scored.outputs, weights, scored.threshold)
+        return lambda counts: metric(name).values(target, scored.outputs, counts, scored.threshold)
 
-    return _intervals({name: statistic(name) for name in names}, len(target), confidence, resamples, seed)
+    statistics = {name: statistic(name) for name in names}
+    return _intervals(statistics, len(target), confidence, resamples, seed, weights)
 
 
 def bootstrap_interval(
-    name: str, target: Array, scored: Scored, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+    name: str,
+    target: Array,
+    scored: Scored,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    weights: Array | None = None,
 ) -> Interval:
     """Return the interval of one metric; arguments as in `bootstrap_intervals`."""
-    return bootstrap_intervals([name], target, scored, confidence, resamples, seed)[name]
+    return bootstrap_intervals([name], target, scored, confidence, resamples, seed, weights)[name]
 
 
 def paired_bootstrap(
@@ -99,10 +108,12 @@ def paired_bootstrap(
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    weights: Array | None = None,
 ) -> Interval:
     """Return by how much the candidate is better than the champion on the same rows.
 
-    Both models are scored on the same resamples, so what the rows do to both cancels out.
+    Both models are scored on the same resamples, so what the rows do to both cancels out. Arguments as in
+    `bootstrap_intervals`.
 
     Returns:
         The interval of the difference, turned so that a positive number speaks for the candidate whatever the metric.
@@ -110,28 +121,33 @@ def paired_bootstrap(
     chosen = metric(name)
     sign = 1.0 if chosen.greater_is_better else -1.0
 
-    def statistic(weights: Array) -> Array:
-        ours = chosen.values(target, candidate.outputs, weights, candidate.threshold)
-        theirs = chosen.values(target, champion.outputs, weights, champion.threshold)
+    def statistic(counts: Array) -> Array:
+        ours = chosen.values(target, candidate.outputs, counts, candidate.threshold)
+        theirs = chosen.values(target, champion.outputs, counts, champion.threshold)
         return sign * (ours - theirs)
 
-    return _intervals({name: statistic}, len(target), confidence, resamples, seed)[name]
+    return _intervals({name: statistic}, len(target), confidence, resamples, seed, weights)[name]
 
 
 def _intervals(
-    statistics: dict[str, Statistic], rows: int, confidence: float, resamples: int, seed: int
+    statistics: dict[str, Statistic],
+    rows: int,
+    confidence: float,
+    resamples: int,
+    seed: int,
+    weights: Array | None = None,
 ) -> dict[str, Interval]:
     rng = np.random.default_rng(seed)
+    whole = np.ones((1, rows)) if weights is None else np.asarray(weights, dtype=float)[None]
     resamples = max(min(resamples, _CELLS // rows), min(resamples, _LEAST_RESAMPLES))
     drawn: dict[str, list[Array]] = {name: [] for name in statistics}
-    for weights in _resampled(rng, rows, resamples):
+    for counts in _resampled(rng, rows, resamples):
         for name, statistic in statistics.items():
-            drawn[name].append(statistic(weights))
+            drawn[name].append(statistic(counts * whole))
     left_out: dict[str, list[Array]] = {name: [] for name in statistics}
-    for weights in _jackknifed(rng, rows):
+    for counts in _jackknifed(rng, rows):
         for name, statistic in statistics.items():
-            left_out[name].append(statistic(weights))
-    whole = np.ones((1, rows))
+            left_out[name].append(statistic(counts * whole))
     return {
         name: _bca(float(statistic(whole)[0]), np.concatenate(drawn[name]), np.concatenate(left_out[name]), confidence)
         for name, statistic in statistics.items()

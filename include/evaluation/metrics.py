@@ -56,13 +56,23 @@ class Metric:
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.define(np.asarray(target), seen, weights)
 
-    def score(self, target: Array, outputs: Array, threshold: float = DEFAULT_THRESHOLD) -> float:
-        """Return the metric of the rows as they are; NaN where it is not defined (one class only)."""
-        return float(self.values(target, outputs, np.ones((1, len(target))), threshold)[0])
+    def score(
+        self,
+        target: Array,
+        outputs: Array,
+        threshold: float = DEFAULT_THRESHOLD,
+        weights: Array | None = None,
+    ) -> float:
+        """Return the metric of the rows as they are; NaN where it is not defined (one class only).
 
-    def __call__(self, target: Array, outputs: Array) -> float:
+        ``weights`` says how much each row counts, shape (rows,); once each when None.
+        """
+        counts = np.ones(len(target)) if weights is None else np.asarray(weights, dtype=float)
+        return float(self.values(target, outputs, counts[None], threshold)[0])
+
+    def __call__(self, target: Array, outputs: Array, weights: Array | None = None) -> float:
         """Return `score` at the default threshold: the form that the search takes."""
-        return self.score(target, outputs)
+        return self.score(target, outputs, weights=weights)
 
 
 def labels(outputs: Array, threshold: float = DEFAULT_THRESHOLD) -> Array:
@@ -95,17 +105,18 @@ def score(name: str, target: Array, outputs: Array, threshold: float = DEFAULT_T
     return metric(name).score(target, outputs, threshold)
 
 
-def best_threshold(name: str, target: Array, probabilities: Array) -> float:
+def best_threshold(name: str, target: Array, probabilities: Array, weights: Array | None = None) -> float:
     """Return the threshold at which a binary label metric is best; 0.5 for metrics that need none.
 
-    Candidates are the midpoints between 200 quantiles of the probabilities, and 0.5, which wins ties.
+    ``weights`` says how much each row counts, shape (rows,). Candidates are the midpoints between 200 quantiles of the
+    probabilities, and 0.5, which wins ties.
     """
     chosen = metric(name)
     if chosen.takes != "label" or np.asarray(probabilities).ndim != 1:
         return DEFAULT_THRESHOLD
     marks = np.unique(np.quantile(probabilities, np.linspace(0, 1, 201)))
     candidates = [DEFAULT_THRESHOLD, *((marks[1:] + marks[:-1]) / 2)]
-    return float(max(candidates, key=lambda at: chosen.score(target, probabilities, at)))
+    return float(max(candidates, key=lambda at: chosen.score(target, probabilities, at, weights)))
 
 
 def _mean(losses: Array, weights: Array) -> Array:
@@ -215,12 +226,12 @@ def _r2(target: Array, values: Array, weights: Array) -> Array:
 
 
 def _median_ae(target: Array, values: Array, weights: Array) -> Array:
+    """Return the mean of the least errors that half of the weight, and more than half of it, does not exceed."""
     errors = np.abs(target - values)
     order = np.argsort(errors)
     reached = np.cumsum(weights[:, order], axis=1)
-    count = reached[:, -1]
-    ends = [np.floor((count + 1) / 2), np.ceil((count + 1) / 2)]  # the two middle ranks; one when the count is odd
-    ranks = [(reached < end[:, None]).sum(axis=1) for end in ends]
+    half = reached[:, -1:] / 2
+    ranks = [(reached < half).sum(axis=1), (reached <= half).sum(axis=1).clip(max=len(order) - 1)]
     median: Array = (errors[order[ranks[0]]] + errors[order[ranks[1]]]) / 2
     return median
 

@@ -20,5 +20,8 @@ class Objective(Protocol):
     def greater_is_better(self) -> bool:
         """Whether a larger score is a better one."""
 
-    def __call__(self, target: Array, outputs: Array) -> float:
-        """Return the score of ``outputs``: probabilities of the positive class, (rows, classes), or values."""
+    def __call__(self, target: Array, outputs: Array, weights: Array | None = None) -> float:
+        """Return the score of ``outputs``: probabilities of the positive class, (rows, classes), or values.
+
+        ``weights`` says how much each row counts, shape (rows,); the same when None.
+        """

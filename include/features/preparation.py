@@ -22,6 +22,7 @@ from include.features.splitting import (
     split_by_time,
 )
 from include.features.target import Target, encode_target
+from include.features.weights import read_weights
 from include.specs.errors import FactoryError, did_you_mean
 
 if TYPE_CHECKING:
@@ -74,8 +75,10 @@ def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool, champion: 
         detect(frame, spec)  # raises with every column that the spec names wrongly
     target = encode_target(frame[spec.problem.target], spec.problem)
     times = _times(frame, spec, ordered)
-    usable = target.known if times is None else target.known & ~np.isnat(times)
-    set_aside = _set_aside(target.known, usable, spec)
+    timed = target.known if times is None else target.known & ~np.isnat(times)
+    weights = _weights(frame, spec, timed)
+    usable = timed if weights is None else timed & (weights > 0)
+    set_aside = _set_aside(target.known, timed, usable, spec)
     rows = frame[usable].reset_index(drop=True)
     if len(rows) < spec.data.min_rows:
         raise PreparationError(
@@ -105,6 +108,8 @@ def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool, champion: 
         test_target=y[split.test],
         train_groups=groups[split.train] if groups is not None else None,
         ordered=temporal,
+        train_weights=weights[usable][split.train] if weights is not None else None,
+        test_weights=weights[usable][split.test] if weights is not None else None,
     )
     return Preparation(prepared, schema, split, set_aside)
 
@@ -154,10 +159,28 @@ def _times(frame: pd.DataFrame, spec: ModelSpec, ordered: bool) -> Array | None:
     return times
 
 
-def _set_aside(known: Array, usable: Array, spec: ModelSpec) -> dict[str, int]:
+def _weights(frame: pd.DataFrame, spec: ModelSpec, wanted: Array) -> Array | None:
+    """Return the weight of each row, NaN beyond the ``wanted`` ones; None where the spec names no column.
+
+    Raises:
+        SpecError: there is no such column.
+        WeightError: a wanted row has none that could be used.
+    """
+    if spec.problem.weight is None:
+        return None
+    if spec.problem.weight not in frame.columns:
+        detect(frame, spec)  # raises with every column that the spec names wrongly
+    weights = np.full(len(frame), np.nan)
+    if wanted.any():
+        weights[wanted] = read_weights(frame.loc[wanted, spec.problem.weight])
+    return weights
+
+
+def _set_aside(known: Array, timed: Array, usable: Array, spec: ModelSpec) -> dict[str, int]:
     counts = {
         f"no target ('{spec.problem.target}')": int((~known).sum()),
-        f"no readable time ('{spec.data.time}')": int((known & ~usable).sum()),
+        f"no readable time ('{spec.data.time}')": int((known & ~timed).sum()),
+        f"a weight of 0 ('{spec.problem.weight}')": int((timed & ~usable).sum()),
     }
     return {reason: count for reason, count in counts.items() if count}
 

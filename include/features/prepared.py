@@ -38,6 +38,8 @@ class Prepared:
         test_target: as ``train_target``.
         train_groups: code of each training row's group, shape (rows,), when rows of a group must stay together.
         ordered: training rows lie oldest first, so that folds must respect time.
+        train_weights: how much each training row counts, all above 0, shape (rows,); None where all count the same.
+        test_weights: likewise of the held-out rows.
     """
 
     task: Task
@@ -49,16 +51,18 @@ class Prepared:
     test_target: np.ndarray[Any, Any]
     train_groups: np.ndarray[Any, Any] | None = None
     ordered: bool = False
+    train_weights: np.ndarray[Any, Any] | None = None
+    test_weights: np.ndarray[Any, Any] | None = None
 
     def save(self, folder: Path) -> None:
         """Write everything into ``folder``: two parquet files and ``prepared.json``."""
         folder.mkdir(parents=True, exist_ok=True)
-        target, group = _own_names(self.fields)
-        train = self.train.assign(**{target: self.train_target})
-        if self.train_groups is not None:
-            train = train.assign(**{group: self.train_groups})
-        train.to_parquet(folder / TRAIN, index=False)
-        self.test.assign(**{target: self.test_target}).to_parquet(folder / TEST, index=False)
+        target, group, weight = _own_names(self.fields)
+        train = {target: self.train_target, group: self.train_groups, weight: self.train_weights}
+        test = {target: self.test_target, weight: self.test_weights}
+        for file, frame, columns in ((TRAIN, self.train, train), (TEST, self.test, test)):
+            known = {name: values for name, values in columns.items() if values is not None}
+            frame.assign(**known).to_parquet(folder / file, index=False)
         meta = {
             "task": self.task,
             "fields": [field.model_dump(mode="json") for field in self.fields],
@@ -80,7 +84,7 @@ class Prepared:
             meta = json.loads((folder / META).read_text(encoding="utf-8"))
             train, test = pd.read_parquet(folder / TRAIN), pd.read_parquet(folder / TEST)
             fields = tuple(Field.model_validate(field) for field in meta["fields"])
-            target, group = _own_names(fields)
+            target, group, weight = _own_names(fields)
             return cls(
                 task=meta["task"],
                 fields=fields,
@@ -91,15 +95,17 @@ class Prepared:
                 test_target=test[target].to_numpy(),
                 train_groups=train[group].to_numpy() if group in train.columns else None,
                 ordered=meta["ordered"],
+                train_weights=train[weight].to_numpy() if weight in train.columns else None,
+                test_weights=test[weight].to_numpy() if weight in test.columns else None,
             )
         except (OSError, KeyError, ValueError) as error:
             raise PreparedError(f"{folder}: no valid prepared data ({error}); run the step 'prepare' again") from error
 
 
-def _own_names(fields: tuple[Field, ...]) -> tuple[str, str]:
-    """Return what target and group are called in the files: names that no feature has."""
-    target, group = "__target__", "__group__"
+def _own_names(fields: tuple[Field, ...]) -> tuple[str, str, str]:
+    """Return what target, group and weight are called in the files: names that no feature has."""
+    target, group, weight = "__target__", "__group__", "__weight__"
     taken = {field.name for field in fields}
-    while target in taken or group in taken:
-        target, group = f"_{target}", f"_{group}"
-    return target, group
+    while taken & {target, group, weight}:
+        target, group, weight = f"_{target}", f"_{group}", f"_{weight}"
+    return target, group, weight

@@ -84,7 +84,7 @@ def read(frame: pd.DataFrame, fields: Iterable[Field]) -> pd.DataFrame:
 def _known_columns(frame: pd.DataFrame, spec: ModelSpec) -> None:
     """Refuse columns that the spec names and the table lacks, all at once."""
     columns = [str(name) for name in frame.columns]
-    named = [("problem.target", spec.problem.target)]
+    named = [("problem.target", spec.problem.target), ("problem.weight", spec.problem.weight)]
     named += [(f"data.{role}", getattr(spec.data, role)) for role in ("id", "time", "group")]
     for key in ("include", "exclude", "numeric", "categorical"):
         named += [(f"features.{key}", name) for name in getattr(spec.features, key)]
@@ -100,6 +100,7 @@ def _known_columns(frame: pd.DataFrame, spec: ModelSpec) -> None:
 def _roles(spec: ModelSpec) -> dict[str, str]:
     """Return column → reason for the columns whose role is not to be a feature."""
     roles = {
+        spec.problem.weight: "the weight of the row",
         spec.data.group: "the group that splits keep together",
         spec.data.time: "the event time",
         spec.data.id: "the row's id",

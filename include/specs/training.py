@@ -46,6 +46,9 @@ class Problem(Spec):
     """Binary only: the value that counts as positive; the rarer class when absent."""
     metric: str | None = None
     """Metric that the search optimises and the gates compare; the task's default when absent."""
+    weight: str | None = None
+    """Column that says how much each row counts, in learning, metrics and gates: a number, not negative; never a
+    feature. Rows of weight 0 are set aside. Every row counts once when absent."""
 
     @field_validator("type", mode="before")
     @classmethod

@@ -37,14 +37,15 @@ def run(context: StepContext) -> Outcome:
     scored = Scored(_outputs(scorer, rows), package.manifest.threshold)
     write_outputs(work / "predictions.parquet", prepared.test_target, scored.outputs)
     names = sorted(METRICS[prepared.task], key=lambda name: name != spec.metric)
-    intervals = bootstrap_intervals(names, prepared.test_target, scored, spec.gates.confidence, seed=spec.search.seed)
+    target, weights, seed = prepared.test_target, prepared.test_weights, spec.search.seed
+    intervals = bootstrap_intervals(names, target, scored, spec.gates.confidence, seed=seed, weights=weights)
     importance = permutation_importance(
-        package.estimator, prepared.test, prepared.test_target, spec.metric, seed=spec.search.seed
+        package.estimator, prepared.test, target, spec.metric, seed=seed, weights=weights
     )
-    write_plots(work / "plots", prepared.test_target, scored, prepared.classes, importance)
+    write_plots(work / "plots", target, scored, prepared.classes, importance)
     shap = shap_importance(folder, package.manifest, rows)
     top = [entry["feature"] for entry in importance[:COLUMNS]]
-    dependence = partial_dependence(package.estimator, prepared.test, top, seed=spec.search.seed)
+    dependence = partial_dependence(package.estimator, prepared.test, top, seed=seed)
     write_explanation(work / "plots", shap, dependence, prepared.classes)
     latency = single_row_latency(scorer, rows[:CALLS])
     values = {

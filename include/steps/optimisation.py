@@ -35,6 +35,7 @@ class _Held:
     target: Array
     outputs: Array
     serving: Candidate
+    weights: Array | None
 
 
 def optimise(folder: Path, package: ModelPackage, choice: Choice, prepared: Prepared, spec: ModelSpec) -> Choice:
@@ -80,9 +81,9 @@ def _held(folder: Path, package: ModelPackage, choice: Choice, prepared: Prepare
     scorer = find_runtime(choice.runtime).open(folder, package.manifest)
     serving = measured(scorer, Candidate(runtime=choice.runtime, faithful=True), rows)
     known = next((one.size_mb for one in choice.candidates if one.runtime == choice.runtime), None)
-    return _Held(
-        rows, prepared.test_target, _outputs(scorer.score(rows)), serving.model_copy(update={"size_mb": known})
-    )
+    outputs = _outputs(scorer.score(rows))
+    serving = serving.model_copy(update={"size_mb": known})
+    return _Held(rows, prepared.test_target, outputs, serving, prepared.test_weights)
 
 
 def _tried(form: str, package: ModelPackage, train: list[Row], folder: Path, held: _Held, spec: ModelSpec) -> Optimised:
@@ -94,7 +95,7 @@ def _tried(form: str, package: ModelPackage, train: list[Row], folder: Path, hel
         return Optimised(form=form, reason=f"not built: {error}")
     cost = measured(scorer, Candidate(runtime=runtime, faithful=False), held.rows)
     threshold = package.manifest.threshold
-    before = metric(spec.metric).score(held.target, held.outputs, threshold)
+    before = metric(spec.metric).score(held.target, held.outputs, threshold, held.weights)
     better = paired_bootstrap(
         spec.metric,
         held.target,
@@ -102,6 +103,7 @@ def _tried(form: str, package: ModelPackage, train: list[Row], folder: Path, hel
         Scored(held.outputs, threshold),
         spec.gates.confidence,
         seed=spec.search.seed,
+        weights=held.weights,
     )
     unit = abs(before) or 1.0
     loss, low, high = -better.value / unit, -better.high / unit, -better.low / unit

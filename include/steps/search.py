@@ -74,8 +74,10 @@ def run(context: StepContext) -> Outcome:
 def _packaged(context: StepContext, prepared: Prepared, result: SearchResult, package: Path) -> tuple[Choice, float]:
     """Write the package with the fastest runtime that can serve it; return that choice and the threshold."""
     spec, oof = context.spec, result.oof
-    target = prepared.train_target[oof.rows]
-    threshold = best_threshold(spec.metric, target, oof.outputs) if prepared.task == "binary" else 0.5
+    threshold = 0.5
+    if prepared.task == "binary":
+        weights = None if prepared.train_weights is None else prepared.train_weights[oof.rows]
+        threshold = best_threshold(spec.metric, prepared.train_target[oof.rows], oof.outputs, weights)
     package.mkdir()
     shutil.copy2(result.file, package / ESTIMATOR)
     save_manifest(package, _manifest(context, prepared, result, threshold))

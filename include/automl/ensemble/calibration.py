@@ -34,7 +34,9 @@ class Calibration:
         return calibrated(probabilities, self.temperature, self.knots)
 
 
-def calibrate(probabilities: Array, target: Array, folds: Array, may_tie: bool) -> Calibration:
+def calibrate(
+    probabilities: Array, target: Array, folds: Array, may_tie: bool, weights: Array | None = None
+) -> Calibration:
     """Return the calibration that lowers the log loss of held folds most, or none where none does for sure.
 
     Args:
@@ -42,8 +44,10 @@ def calibrate(probabilities: Array, target: Array, folds: Array, may_tie: bool) 
         target: codes, shape (rows,).
         folds: fold of each row, shape (rows,): a calibration is judged on the folds that it was not fitted on.
         may_tie: whether different probabilities may become the same one, which a metric of ranks would pay for.
+        weights: how much each row counts, shape (rows,); the same when None.
     """
-    kinds: list[Callable[[Array, Array], Calibration]] = [_temperature]
+    counts = np.ones(len(target)) if weights is None else np.asarray(weights / np.mean(weights), dtype=float)
+    kinds: list[Callable[[Array, Array, Array], Calibration]] = [_temperature]
     if probabilities.shape[1] == 2 and len(target) >= ISOTONIC_ROWS and may_tie:
         kinds.append(_isotonic)
     plain = _losses(probabilities, target)
@@ -54,16 +58,18 @@ def calibrate(probabilities: Array, target: Array, folds: Array, may_tie: bool) 
             mine = folds == fold
             if mine.all():
                 return Calibration()
-            held[mine] = fit(probabilities[~mine], target[~mine]).apply(probabilities[mine])
+            held[mine] = fit(probabilities[~mine], target[~mine], counts[~mine]).apply(probabilities[mine])
         gains = plain - _losses(held, target)
-        if gains.mean() > max(best, SURE * gains.std() / np.sqrt(len(gains))):
-            best, chosen = float(gains.mean()), fit
-    return chosen(probabilities, target) if chosen else Calibration()
+        gain = float(np.average(gains, weights=counts))
+        error = float(np.sqrt((counts**2 * (gains - gain) ** 2).sum()) / counts.sum())
+        if gain > max(best, SURE * error):
+            best, chosen = gain, fit
+    return chosen(probabilities, target, counts) if chosen else Calibration()
 
 
-def log_loss(probabilities: Array, target: Array) -> float:
-    """Return the mean negative logarithm of the probability of each row's class."""
-    return float(_losses(probabilities, target).mean())
+def log_loss(probabilities: Array, target: Array, weights: Array | None = None) -> float:
+    """Return the mean negative logarithm of the probability of each row's class; ``weights`` of shape (rows,)."""
+    return float(np.average(_losses(probabilities, target), weights=weights))
 
 
 def _losses(probabilities: Array, target: Array) -> Array:
@@ -71,21 +77,21 @@ def _losses(probabilities: Array, target: Array) -> Array:
     return losses
 
 
-def _temperature(probabilities: Array, target: Array) -> Calibration:
+def _temperature(probabilities: Array, target: Array, weights: Array) -> Calibration:
     from scipy.optimize import minimize_scalar
 
     def loss(logarithm: float) -> float:
-        return log_loss(calibrated(probabilities, float(np.exp(logarithm))), target)
+        return log_loss(calibrated(probabilities, float(np.exp(logarithm))), target, weights)
 
     found = minimize_scalar(loss, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded")
     return Calibration(temperature=float(np.exp(found.x)))
 
 
-def _isotonic(probabilities: Array, target: Array) -> Calibration:
+def _isotonic(probabilities: Array, target: Array, weights: Array) -> Calibration:
     from sklearn.isotonic import IsotonicRegression
 
     line = IsotonicRegression(y_min=1 / (len(target) + 2), y_max=1 - 1 / (len(target) + 2))
-    line.fit(probabilities[:, 1], target)
+    line.fit(probabilities[:, 1], target, sample_weight=weights)
     known, wanted = line.X_thresholds_, line.y_thresholds_
     if len(known) > KNOTS:
         places = np.unique(np.linspace(0, len(known) - 1, KNOTS).astype(int))

@@ -7,7 +7,7 @@ add again and again, with replacement, the one that helps the mean of all most; 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,12 @@ class Selection:
 
 
 def select(
-    candidates: Mapping[int, Array], target: Array, objective: Objective, seconds: float, seed: int = 0
+    candidates: Mapping[int, Array],
+    target: Array,
+    objective: Objective,
+    seconds: float,
+    seed: int = 0,
+    weights: Array | None = None,
 ) -> Selection:
     """Choose weights for ``candidates``.
 
@@ -51,15 +56,20 @@ def select(
         objective: what is optimised.
         seconds: after this long it ends with what it has.
         seed: of the draw of rows, where there are many.
+        weights: how much each row counts, shape (rows,); the same when None.
     """
     deadline = time.monotonic() + seconds
     keys = [key for key, outputs in candidates.items() if np.isfinite(outputs).all()]
     outputs = np.stack([candidates[key] for key in keys])
     if len(target) > ROWS:
         drawn = np.sort(np.random.default_rng(seed).choice(len(target), ROWS, replace=False))
-        outputs, target = outputs[:, drawn], target[drawn]
+        outputs, target, weights = outputs[:, drawn], target[drawn], None if weights is None else weights[drawn]
     sign = 1.0 if objective.greater_is_better else -1.0
-    judged = [sign * _finite(objective(target, one)) for one in outputs]
+
+    def score(one: Array) -> float:
+        return sign * _finite(objective(target, one, weights))
+
+    judged = [score(one) for one in outputs]
     first = int(np.argmax(judged))
     counts = np.zeros(len(keys), dtype=int)
     counts[first] = 1
@@ -67,7 +77,7 @@ def select(
     best, best_score, stale = counts.copy(), reached, 0
     least = LEAST_GAIN * (abs(reached) or 1.0)
     for taken in range(1, STEPS):
-        step = _step(outputs, total, taken, target, objective, sign, deadline)
+        step = _step(outputs, total, taken, score, deadline)
         if step is None:
             break
         added, reached = step
@@ -79,19 +89,19 @@ def select(
             stale += 1
             if stale >= PATIENCE:
                 break
-    weights = {key: float(count / best.sum()) for key, count in zip(keys, best, strict=True) if count}
-    return Selection(weights, sign * best_score)
+    shares = {key: float(count / best.sum()) for key, count in zip(keys, best, strict=True) if count}
+    return Selection(shares, sign * best_score)
 
 
 def _step(
-    outputs: Array, total: Array, taken: int, target: Array, objective: Objective, sign: float, deadline: float
+    outputs: Array, total: Array, taken: int, score: Callable[[Array], float], deadline: float
 ) -> tuple[int, float] | None:
     """Return the candidate that helps most and the score with it; None when time is up."""
     scores = np.full(len(outputs), -np.inf)
     for index, one in enumerate(outputs):
         if time.monotonic() > deadline:
             return None
-        scores[index] = sign * _finite(objective(target, (total + one) / (taken + 1)))
+        scores[index] = score((total + one) / (taken + 1))
     best = int(np.argmax(scores))
     return best, float(scores[best])
 

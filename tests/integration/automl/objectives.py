@@ -26,9 +26,9 @@ class Watched:
     greater_is_better: bool = True
     maker: int = field(default_factory=os.getpid)
 
-    def __call__(self, target: np.ndarray, outputs: np.ndarray) -> float:
+    def __call__(self, target: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None = None) -> float:
         if self._searches():  # and scores ensembles
-            return metric("roc_auc")(target, outputs)
+            return metric("roc_auc")(target, outputs, weights)
         count = len(list(self.folder.iterdir()))
         (self.folder / f"{time.monotonic_ns()}.{os.getpid()}").touch()
         if count == self.at and self.trap == "die":
@@ -43,7 +43,7 @@ class Watched:
             raise ValueError(f"nobody minded {swollen.nbytes} bytes")
         if self.trap == "slow":
             time.sleep(0.4)
-        return metric("roc_auc")(target, outputs)
+        return metric("roc_auc")(target, outputs, weights)
 
     def _searches(self) -> bool:
         """Tell whether this process is the search itself: no worker of a pool, nor one of Ray's, which have no parent."""

@@ -54,6 +54,15 @@ def test_without_time_the_best_single_one_is_taken() -> None:
     assert select(candidates, target, metric("rmse"), 0.0).weights == {1: 1.0}
 
 
+def test_the_choice_follows_the_rows_that_count() -> None:
+    target, candidates = noisy(2000, {0: 0.1, 1: 0.1})
+    candidates[0][:1000] += 5
+    candidates[1][1000:] += 5
+    weights = np.repeat([1.0, 1e-6], 1000)
+    assert select(candidates, target, metric("rmse"), 30.0, weights=weights).weights == {1: 1.0}
+    assert select(candidates, target, metric("rmse"), 30.0, weights=weights[::-1]).weights == {0: 1.0}
+
+
 def test_a_candidate_without_a_score_is_never_taken() -> None:
     target, candidates = noisy(500, {0: 0.5, 1: 0.5})
     candidates[2] = np.full(500, np.nan)
@@ -101,6 +110,19 @@ def test_a_line_follows_what_no_temperature_can() -> None:
     assert (np.diff(known) > 0).all() and (np.diff(wanted) >= 0).all()
     assert found.apply(np.array([[0.3, 0.7]]))[0, 1] == pytest.approx(0.62, abs=0.05)
     assert calibrate(probabilities, target, folds, may_tie=False).knots == (), "ranks must not tie"
+
+
+def test_rows_that_hardly_count_do_not_decide_how_probabilities_are_calibrated() -> None:
+    probabilities, target, folds = logits(4000, 2.5)
+    wrong, others, others_folds = logits(4000, 0.4, seed=1)
+    both = (
+        np.concatenate([probabilities, wrong]),
+        np.concatenate([target, others]),
+        np.concatenate([folds, others_folds]),
+    )
+    weights = np.repeat([1.0, 1e-6], 4000)
+    assert calibrate(*both, False, weights).temperature == pytest.approx(2.5, rel=0.15)
+    assert calibrate(*both, False, weights[::-1]).temperature == pytest.approx(0.4, rel=0.15)
 
 
 def test_a_single_fold_cannot_judge_a_calibration() -> None:

@@ -275,3 +275,14 @@ def test_a_query_that_does_not_read_is_told_before_it_runs(platform: Platform, t
     (tmp_path / "x.db").touch()
     source = {"type": "sql", "uri": f"sqlite:///{tmp_path / 'x.db'}", "query": "DELETE FROM t"}
     assert "data.source.query: the query does not read rows" in texts(check_data(spec_of(source), platform))
+
+
+def test_weights_are_looked_at_before_anything_is_trained(checked: Callable[..., Report]) -> None:
+    problem = {"type": "binary", "target": "target", "weight": "w"}
+    assert checked(lambda rows: rows.assign(w=1.5), problem=problem).problems == []
+    assert "problem.weight: the data has no column 'w'" in texts(checked(problem=problem))
+    wrong = texts(checked(lambda rows: rows.assign(w=[-1.0, None, *[1.0] * 98]), problem=problem))
+    assert "'w' is missing or no number in 1 rows" in wrong and "'w' is negative in 1 rows" in wrong
+    assert "'w' is 0 in every row" in texts(checked(lambda rows: rows.assign(w=0), problem=problem))
+    listed = checked(lambda rows: rows.assign(w=1.5), problem=problem, features={"numeric": ["w"]})
+    assert "'w' is the weight of the rows" in texts(listed)

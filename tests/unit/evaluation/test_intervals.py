@@ -56,6 +56,21 @@ def test_95_percent_intervals_cover_the_truth_95_times_in_100(draw: Draw, names:
     assert all(low - 0.02 <= count / SIMULATIONS <= high for count in covered.values()), covered
 
 
+def test_intervals_of_weighted_rows_are_about_the_weighted_metric() -> None:
+    """Half of the rows are answered at random and weigh next to nothing."""
+    rng = np.random.default_rng(5)
+    target, outputs = binary(1200, rng)
+    outputs[600:] = rng.random(600)
+    weights = np.repeat([1.0, 1e-6], 600)
+    found = bootstrap_interval("roc_auc", target, Scored(outputs), weights=weights)
+    alone = bootstrap_interval("roc_auc", target[:600], Scored(outputs[:600]))
+    assert found.value == pytest.approx(alone.value, abs=1e-4)
+    assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.2)
+    scored = Scored(outputs), Scored(np.r_[outputs[:600], np.full(600, 0.5)])
+    paired = paired_bootstrap("log_loss", target, *scored, weights=weights)
+    assert abs(paired.value) < 1e-4, "they differ only where it hardly counts"
+
+
 def test_equal_models_are_called_different_as_rarely_as_promised() -> None:
     rng = np.random.default_rng(3)
     alarms = 0

@@ -65,6 +65,23 @@ def test_weights_are_repetitions(task: str, name: str) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
+@pytest.mark.parametrize(("task", "name"), CASES)
+def test_only_the_proportions_of_weights_count(task: str, name: str) -> None:
+    target, outputs = sample(task, 80, 1, ties=True)
+    weights = np.random.default_rng(2).integers(1, 9, size=80).astype(float)
+    found = metric(name)(target, outputs, weights)
+    assert metric(name)(target, outputs, weights / 64) == pytest.approx(found, abs=1e-12)
+    assert found != pytest.approx(metric(name)(target, outputs), abs=1e-9)
+    rows = np.repeat(np.arange(80), weights.astype(int))
+    assert found == pytest.approx(REFERENCE[name](target[rows], outputs[rows]), abs=1e-9)
+
+
+def test_the_median_of_weighted_errors_is_where_half_of_the_weight_is_reached() -> None:
+    target, values = np.zeros(4), np.array([1.0, 2.0, 3.0, 4.0])
+    assert metric("median_ae")(target, values, np.array([0.1, 0.1, 0.1, 0.7])) == 4.0
+    assert metric("median_ae")(target, values, np.array([0.25, 0.25, 0.25, 0.25])) == 2.5
+
+
 def test_what_is_not_defined_is_nan() -> None:
     assert np.isnan(score("roc_auc", np.ones(5, dtype=int), np.linspace(0, 1, 5)))
     assert np.isnan(score("r2", np.ones(5), np.linspace(0, 1, 5)))
@@ -83,6 +100,15 @@ def test_the_threshold_is_tuned_where_a_metric_needs_one() -> None:
     everywhere = max(score("f1", target, probabilities, at) for at in np.linspace(0, 1, 1001))
     assert score("f1", target, probabilities, tuned) > everywhere - 0.02
     assert best_threshold("roc_auc", target, probabilities) == 0.5
+
+
+def test_a_threshold_is_tuned_for_the_rows_that_count() -> None:
+    target, probabilities = np.array([0] * 50 + [1] * 50), np.linspace(0.3, 0.6, 100)
+    probabilities[[60, 61]] = 0.31  # two positives far below the others
+    weights = np.ones(100)
+    weights[[60, 61]] = 1000
+    assert best_threshold("accuracy", target, probabilities) > 0.44
+    assert best_threshold("accuracy", target, probabilities, weights) < 0.32
 
 
 def test_an_unknown_metric_gets_a_hint() -> None:

@@ -152,6 +152,42 @@ def test_what_cannot_be_prepared_is_told(
         prepare(context, spec("binary", "y", **data), frame)
 
 
+def weighted(make: Maker, weights: Any, name: str = "w") -> Any:
+    model = spec("binary", "y")
+    model = model.model_copy(update={"problem": model.problem.model_copy(update={"weight": name})})
+    return prepare(make, model, _rows(w=weights))
+
+
+def test_weights_travel_with_their_rows_and_are_no_feature(context: Maker) -> None:
+    outcome, prepared, _ = weighted(context, np.r_[np.zeros(10), np.arange(1, 91)])
+    assert [field.name for field in prepared.fields] == ["x"]
+    assert outcome.values["dropped"]["w"] == "the weight of the row"
+    assert "10 rows set aside: a weight of 0 ('w')" in outcome.message
+    both = [*prepared.train_weights, *prepared.test_weights]
+    assert sorted(both) == list(range(1, 91)) and len(prepared.test_weights) == len(prepared.test)
+    x = _rows()["x"].to_numpy()[10:]
+    assert prepared.train["x"].tolist() == [x[int(weight) - 1] for weight in prepared.train_weights]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([None, *[1.0] * 99], "problem.weight: column 'w' is missing or no number in 1 rows"),
+        (["much", *["1"] * 99], "missing or no number in 1 rows"),
+        ([-1.0, -2.0, *[1.0] * 98], "is negative in 2 rows"),
+        ([0.0] * 100, "is 0 in every row"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_told(context: Maker, weights: list[Any], message: str) -> None:
+    with pytest.raises(FactoryError, match=message):
+        weighted(context, weights)
+
+
+def test_a_weight_that_is_not_there_is_told(context: Maker) -> None:
+    with pytest.raises(FactoryError, match=r"problem.weight: there is no column 'wt'.*did you mean 'w'"):
+        weighted(context, 1.0, "wt")
+
+
 def test_real_tables_are_prepared(context: Maker, real_data: Path) -> None:
     telco = pd.read_csv(real_data / "telco_churn.csv")
     outcome, prepared, _ = prepare(context, spec("binary", "Churn"), telco)
