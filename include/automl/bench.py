@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from include.automl.ensemble.prior import matched
 from include.automl.families import Conditions, Params, Rows, find_family
+from include.automl.families.weights import class_weights
 from include.automl.folds import Array, Fold, make_folds
 from include.features.objective import Objective
+from include.inference.ensemble import reweighted
 from include.specs import FactoryError
 from include.specs.training import Features
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from include.features.generated import Description
     from include.features.plan import View
     from include.features.prepared import Prepared
+    from include.specs import ModelSpec
 
 PlanKey = tuple["View", "tuple[Description, ...]", tuple[str, ...]]
 """View, generated features and columns left out: what a feature plan depends on beside the rows."""
@@ -56,6 +60,22 @@ class Configuration:
 
 
 @dataclass(frozen=True)
+class Options:
+    """What holds for every fit of a search.
+
+    Attributes:
+        balanced: whether classes weigh the same in a fit, however often they occur.
+    """
+
+    balanced: bool = False
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> Options:
+        """Return what ``spec`` asks for."""
+        return cls(balanced=spec.problem.imbalance == "balanced")
+
+
+@dataclass(frozen=True)
 class FoldResult:
     """What one fold gave.
 
@@ -64,6 +84,7 @@ class FoldResult:
         outputs: for the held rows.
         estimator: fitted on the other rows.
         present: the codes of the classes that those rows held; None where they held all.
+        factors: what undid the weights of classes in ``outputs``, shape (classes that were there,); None without.
         plan_seconds: seconds that the feature plan took, whenever that was.
         fit_seconds: seconds of the fit and of the answers.
     """
@@ -72,6 +93,7 @@ class FoldResult:
     outputs: Array
     estimator: Any
     present: Array | None
+    factors: Array | None
     plan_seconds: float
     fit_seconds: float
 
@@ -86,6 +108,7 @@ class Bench:
         objective: what is optimised.
         count: folds of the cross-validation; as many as suit the rows when None.
         seed: of every random choice.
+        options: of every fit.
     """
 
     prepared: Prepared
@@ -93,6 +116,7 @@ class Bench:
     objective: Objective
     count: int | None
     seed: int
+    options: Options = Options()
     _cache: dict[tuple[int, PlanKey], tuple[Array, Array, float]] = field(default_factory=dict)
     _plans: dict[tuple[int | None, PlanKey], Any] = field(default_factory=dict)
 
@@ -117,24 +141,28 @@ class Bench:
         started = time.monotonic()
         target, classes, weights = self.prepared.train_target, self.prepared.classes, self.prepared.train_weights
         present, codes = (None, target[fit]) if classes is None else _recoded(target[fit], len(classes))
+        by_class = self._class_weights(codes, fit)
         estimator = family.build(configuration.params, self._task(present), self.seed + fold, threads)
         conditions = Conditions(
-            held=None if present is not None else Rows(held_rows, target[held], _mean_one(weights, held)),
+            held=None if present is not None else self._rows(held_rows, target[held], held, by_class),
             seconds=seconds,
             metric=self.objective.name,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that has not converged shows in its score
-            estimator = family.fit(estimator, Rows(fit_rows, codes, _mean_one(weights, fit)), conditions)
+            estimator = family.fit(estimator, self._rows(fit_rows, codes, fit, by_class), conditions)
             outputs = outputs_of(estimator, held_rows)
         taken = time.monotonic() - started
+        factors = None
+        if by_class is not None and np.isfinite(outputs).all():
+            outputs, factors = self._as_classes_occur(outputs, codes, fit, held)
         if present is not None and classes is not None:
             outputs = _widened(outputs, present, len(classes))
         counts = None if weights is None else weights[held]
         score = self.objective(target[held], outputs, counts) if np.isfinite(outputs).all() else np.nan
         if not np.isfinite(score):
             raise FactoryError(f"{self.objective.name} of fold {fold + 1} is not a finite number")
-        return FoldResult(score, outputs, estimator, present, plan_seconds, taken)
+        return FoldResult(score, outputs, estimator, present, factors, plan_seconds, taken)
 
     def refit(self, configuration: Configuration, threads: int, seconds: float | None = None) -> Any:
         """Return the configuration's estimator, fitted on all training rows as `plan` shows them."""
@@ -148,7 +176,29 @@ class Bench:
             model = family.build(configuration.params, self.prepared.task, self.seed, threads)
             conditions = Conditions(seconds=seconds, metric=self.objective.name)
             everything = np.arange(len(target))
-            return family.fit(model, Rows(rows, target, _mean_one(self.prepared.train_weights, everything)), conditions)
+            by_class = self._class_weights(target, everything)
+            return family.fit(model, self._rows(rows, target, everything, by_class), conditions)
+
+    def _class_weights(self, codes: Array, rows: Array) -> Array | None:
+        """Return the weight of each class that ``rows`` hold; None where classes weigh what they weigh."""
+        if not self.options.balanced:
+            return None
+        return class_weights(codes, _mean_one(self.prepared.train_weights, rows))
+
+    def _rows(self, values: Array, codes: Array, rows: Array, by_class: Array | None) -> Rows:
+        """Return what a family learns from, or stops by: ``rows`` of the training rows with their weights."""
+        weights = _mean_one(self.prepared.train_weights, rows)
+        if by_class is not None:
+            weights = by_class[codes] if weights is None else by_class[codes] * weights
+        return Rows(values, codes, weights)
+
+    def _as_classes_occur(self, outputs: Array, codes: Array, fit: Array, held: Array) -> tuple[Array, Array]:
+        """Return outputs for held rows without what weights of classes did to them, and the factors that undid it."""
+        fitted, asked = (_mean_one(self.prepared.train_weights, rows) for rows in (fit, held))
+        shares = np.bincount(codes, fitted) / (len(codes) if fitted is None else fitted.sum())
+        factors = matched(wide(outputs), shares, asked)
+        found = reweighted(wide(outputs), factors)
+        return (found[:, 1] if outputs.ndim == 1 else found), factors
 
     def plan(self, fold: int | None, key: PlanKey) -> Any:
         """Return the feature plan as it was fitted for a fold, or for all training rows, by `score` or `refit`."""
@@ -190,6 +240,11 @@ def outputs_of(estimator: Any, rows: Any) -> Array:
     return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
 
 
+def wide(outputs: Array) -> Array:
+    """Return probabilities as (rows, classes), those of the positive class alone among them."""
+    return np.column_stack([1 - outputs, outputs]) if outputs.ndim == 1 else outputs
+
+
 def _mean_one(weights: Array | None, rows: Array) -> Array | None:
     """Return the weights of ``rows`` with a mean of 1: penalties and least sizes of leaves are in rows."""
     return None if weights is None else weights[rows] / weights[rows].mean()
@@ -206,7 +261,7 @@ def _recoded(codes: Array, classes: int) -> tuple[Array | None, Array]:
 
 def _widened(outputs: Array, present: Array, classes: int) -> Array:
     """Return probabilities over all classes from those over the classes that a fold held."""
-    known = np.column_stack([1 - outputs, outputs]) if outputs.ndim == 1 else outputs
-    wide = np.zeros((len(known), classes))
-    wide[:, present] = known
-    return wide
+    known = wide(outputs)
+    widened = np.zeros((len(known), classes))
+    widened[:, present] = known
+    return widened

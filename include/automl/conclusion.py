@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from include.automl.bench import wide
 from include.automl.ensemble.assemble import Part, model_file, oof_file
 from include.automl.ensemble.calibration import Calibration, calibrate
 from include.automl.ensemble.greedy import select
+from include.automl.ensemble.prior import together
 from include.automl.folds import Array
 from include.automl.pool import Pool, WorkerPool
 from include.automl.record import Record
@@ -146,6 +148,16 @@ class Conclusion:
                 folds.append((kept["rows"], kept["outputs"]))
         return folds
 
+    def _factors(self, record: Record) -> list[Array] | None:
+        """Return what undid the weights of classes in each fold of a trial; None where classes had none."""
+        found = []
+        for file in self._files(record):
+            with np.load(file) as kept:
+                if "factors" not in kept:
+                    return None
+                found.append(kept["factors"])
+        return found
+
     def _blended(self, members: Sequence[Member]) -> list[HeldOutputs]:
         """Return the weighted mean of what the members predicted for the held rows of each fold."""
         mine = [self._folds(member.record) for member in members]
@@ -223,7 +235,7 @@ class Conclusion:
     def _calibration(self, blend: OutOfFold, prepared: Prepared) -> Calibration:
         if prepared.classes is None:
             return Calibration()
-        probabilities, target = _wide(blend.outputs), prepared.train_target[blend.rows]
+        probabilities, target = wide(blend.outputs), prepared.train_target[blend.rows]
         may_tie = self.plan.objective.name not in _RANKS
         return calibrate(probabilities, target, blend.folds, may_tie, _weights_of(prepared, blend.rows))
 
@@ -237,7 +249,12 @@ class Conclusion:
         for member in members:
             number, configuration = member.record.number, member.record.configuration
             folds: list[int | None] = list(range(len(member.record.scores))) if bagged else [None]
-            parts += [Part(number, fold, configuration, member.weight / len(folds)) for fold in folds]
+            found = self._factors(member.record)
+            factors = [None] * len(folds) if found is None else found if bagged else [together(found)]
+            parts += [
+                Part(number, fold, configuration, member.weight / len(folds), by if by is None else tuple(by.tolist()))
+                for fold, by in zip(folds, factors, strict=True)
+            ]
         classes = len(prepared.classes) if prepared.classes is not None else None
         pool = self.pool if isinstance(self.pool, Pool) else Pool(self.setup)
         try:
@@ -307,14 +324,10 @@ def _merged(folds: Sequence[HeldOutputs], rows: int) -> OutOfFold:
     return OutOfFold(known, places[known], totals[known] / counts[known].reshape(shape))
 
 
-def _wide(outputs: Array) -> Array:
-    return np.column_stack([1 - outputs, outputs]) if outputs.ndim == 1 else outputs
-
-
 def _applied(calibration: Calibration, outputs: Array) -> Array:
     if calibration == Calibration():
         return outputs
-    probabilities = calibration.apply(_wide(outputs))
+    probabilities = calibration.apply(wide(outputs))
     return probabilities[:, 1] if outputs.ndim == 1 else probabilities
 
 

@@ -37,7 +37,7 @@ class RayPool(WorkerPool):
         self._ray = connect(address)
         self._setup = setup
         threads = min(setup.threads, cores(self._ray))
-        task = Task(setup.features, setup.objective, setup.folds, setup.seed, threads)
+        task = Task(setup.features, setup.objective, setup.folds, setup.seed, threads, setup.options)
         self._given = (self._ray.put(files_of(setup.data)), task)
         self._actor = self._ray.remote(num_cpus=threads, max_restarts=0)(TrialWorker)
         self._workers: list[RayWorker] = []

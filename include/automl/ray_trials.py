@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.automl.bench import Bench, Configuration
+from include.automl.bench import Bench, Configuration, Options
 from include.automl.trial import FoldDone, FoldFiles, RefitFiles, Trial, refit
 from include.features.objective import Objective
 from include.specs.training import Features
@@ -26,6 +26,7 @@ class Task:
     folds: int | None
     seed: int
     threads: int
+    options: Options
 
 
 class TrialWorker:
@@ -41,7 +42,7 @@ class TrialWorker:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
             prepared = Prepared.load(Path(folder))
-        self._bench = Bench(prepared, task.features, task.objective, task.folds, task.seed)
+        self._bench = Bench(prepared, task.features, task.objective, task.folds, task.seed, task.options)
         self._threads = task.threads
         self._loaded = time.monotonic() - started
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from include.automl.bench import Options
 from include.automl.columns import ColumnChoice
 from include.automl.conclusion import Conclusion, reserve, set_aside
 from include.automl.memory import bound_bytes
@@ -89,6 +90,7 @@ class _Search:
             threads=max(1, self.cores // (wanted.parallel * plan.neighbours)),
             scratch=plan.scratch,
             memory=bound_bytes(wanted.memory_gb) // plan.neighbours,
+            options=Options.of(plan.spec),
         )
         self.pool = plan.make_pool(self.setup)
         families = list(dict.fromkeys([*wanted.families, *(one.family for one in plan.first)]))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from include.automl.bench import Bench, Configuration
+from include.automl.bench import Bench, Configuration, FoldResult
 from include.automl.ensemble.assemble import FittedPart, model_file, oof_file, plan_file, store
 from include.automl.families import Params, find_family
 from include.automl.folds import Array, cover
@@ -42,16 +42,21 @@ class FoldDone:
 
 @dataclass(frozen=True)
 class FoldFiles:
-    """What is kept of a fold: the held rows' positions and outputs; the model and its plan where folds cover all."""
+    """What is kept of a fold: the held rows' positions and outputs; the model and its plan where folds cover all.
+
+    ``factors`` are those of `include.automl.bench.FoldResult`, of all classes: NaN for one that was not there.
+    """
 
     held: Array
     outputs: Array
+    factors: Array | None
     part: FittedPart | None
     plan: Any
 
     def keep(self, scratch: Path, number: int, fold: int, configuration: Configuration) -> None:
         """Write it into the scratch folder of the search, each file whole or not at all."""
-        _save(oof_file(scratch, number, fold), rows=self.held, outputs=self.outputs)
+        more = {} if self.factors is None else {"factors": self.factors}
+        _save(oof_file(scratch, number, fold), rows=self.held, outputs=self.outputs, **more)
         if self.part is not None:
             store(model_file(scratch, number, fold), self.part)
             if not (file := plan_file(scratch, fold, configuration.plan)).exists():
@@ -103,7 +108,14 @@ class Trial:
         )
         part = FittedPart(found.estimator, found.present) if covers else None
         plan = bench.plan(number, self._configuration.plan) if covers else None
-        return done, FoldFiles(held, found.outputs, part, plan)
+        return done, FoldFiles(held, found.outputs, self._of_all_classes(found), part, plan)
+
+    def _of_all_classes(self, found: FoldResult) -> Array | None:
+        if found.factors is None or found.present is None:
+            return found.factors
+        factors = np.full(len(self._bench.prepared.classes or ()), np.nan)
+        factors[found.present] = found.factors
+        return factors
 
     @property
     def _covers(self) -> bool:

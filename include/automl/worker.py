@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import parent_process
 from pathlib import Path
 
-from include.automl.bench import Bench, Configuration
+from include.automl.bench import Bench, Configuration, Options
 from include.automl.columns import ColumnChoice, look
 from include.automl.ensemble.assemble import Part, assemble
 from include.automl.ensemble.calibration import Calibration
@@ -35,6 +35,7 @@ class Setup:
         threads: most threads of a trial.
         scratch: folder for out-of-fold predictions, shared by the workers.
         memory: bytes that the workers may use together.
+        options: of every fit.
     """
 
     data: Path
@@ -45,6 +46,7 @@ class Setup:
     threads: int
     scratch: Path
     memory: int
+    options: Options
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def serve(connection: Connection, setup: Setup) -> None:
                 continue
             if bench is None:
                 prepared = Prepared.load(setup.data)
-                bench = Bench(prepared, setup.features, setup.objective, setup.folds, setup.seed)
+                bench = Bench(prepared, setup.features, setup.objective, setup.folds, setup.seed, setup.options)
                 loaded = time.monotonic() - started
             _do(work, bench, setup, loaded, connection)
         except Exception as error:  # a trial loses only itself

@@ -31,14 +31,17 @@ def blended_graph(blend: Any, convert: Convert, opsets: dict[str, int]) -> Any:
     from onnx import helper
 
     graph = _Graph()
-    present = getattr(blend, "present", None) or [None] * len(blend.members)
+    nothing = [None] * len(blend.members)
+    present, factors = (getattr(blend, name, None) or nothing for name in ("present", "factors"))
     answers = []
-    for number, (member, (start, stop), weight, known) in enumerate(
-        zip(blend.members, blend.slices, blend.weights, present, strict=True)
+    for number, (member, (start, stop), weight, known, by) in enumerate(
+        zip(blend.members, blend.slices, blend.weights, present, factors, strict=True)
     ):
         answer = graph.member(convert(member, stop - start), f"m{number}_", graph.columns(start, stop))
         width = len(known) if known is not None else getattr(blend, "n_classes", 1)
         answer = graph.add("Reshape", [answer, graph.constant(np.array([-1, width], dtype=np.int64))])
+        if by is not None:
+            answer = _reweighted(graph, answer, np.array(by, dtype=np.float32))
         if known is not None:
             places = np.zeros((width, blend.n_classes), dtype=np.float32)
             places[np.arange(width), list(known)] = 1.0
@@ -49,6 +52,13 @@ def blended_graph(blend: Any, convert: Convert, opsets: dict[str, int]) -> Any:
         total = _calibrated(graph, total, blend)
     graph.nodes.append(helper.make_node("Identity", [total], [OUTPUT]))
     return graph.model(blend.n_features, opsets)
+
+
+def _reweighted(graph: _Graph, answer: str, factors: Any) -> str:
+    """Return probabilities times one factor a class, made to sum to 1."""
+    raised = graph.add("Mul", [answer, graph.constant(factors)])
+    total = graph.add("MatMul", [raised, graph.constant(np.ones((len(factors), 1), dtype=np.float32))])
+    return graph.add("Div", [raised, total])
 
 
 def _calibrated(graph: _Graph, total: str, blend: BlendClassifier) -> str:

@@ -102,6 +102,9 @@ class BlendClassifier(ClassifierMixin, _Blend):  # type: ignore[misc]
         present: for each member the codes of the whole that its own codes stand for; None where it knows them all.
         temperature: probabilities become p^(1/T), made to sum to 1 (Guo et al. 2017, "On calibration of modern neural
             networks"); 1 leaves them.
+        factors: for each member what its probabilities are multiplied by, one number a class that it knows, before they
+            are made to sum to 1 again: undoes what weights of classes in its fit did to them (Elkan 2001, "The
+            foundations of cost-sensitive learning", theorem 2). None for a member that needs none.
         knots: binary only: points (mean probability, calibrated one) of a rising line that takes the place of the
             temperature (isotonic regression, Zadrozny and Elkan 2002); empty for none.
     """
@@ -116,12 +119,14 @@ class BlendClassifier(ClassifierMixin, _Blend):  # type: ignore[misc]
         present: Sequence[Sequence[int] | None] = (),
         temperature: float = 1.0,
         knots: Sequence[tuple[float, float]] = (),
+        factors: Sequence[Sequence[float] | None] = (),
     ) -> None:
         super().__init__(members, slices, weights, n_features)
         self.n_classes = n_classes
         self.present = present
         self.temperature = temperature
         self.knots = knots
+        self.factors = factors
 
     @property
     def classes_(self) -> Array:
@@ -131,17 +136,29 @@ class BlendClassifier(ClassifierMixin, _Blend):  # type: ignore[misc]
     def predict_proba(self, X: Array) -> Array:  # noqa: N803
         """Return probabilities, float64, shape (rows, classes)."""
         total = np.zeros((len(X), self.n_classes))
-        present = self.present or [None] * len(self.members)
-        for member, (start, stop), weight, known in zip(self.members, self.slices, self.weights, present, strict=True):
+        nothing = [None] * len(self.members)
+        present, factors = self.present or nothing, getattr(self, "factors", ()) or nothing  # older packages have none
+        for member, (start, stop), weight, known, by in zip(
+            self.members, self.slices, self.weights, present, factors, strict=True
+        ):
             found = np.asarray(member.predict_proba(X[:, start:stop]), dtype=float)
             columns = slice(None) if known is None else list(known)
-            total[:, columns] += weight * found
+            total[:, columns] += weight * reweighted(found, by)
         return calibrated(total, self.temperature, self.knots)
 
     def predict(self, X: Array) -> Array:  # noqa: N803
         """Return the codes of the likeliest classes, shape (rows,)."""
         codes: Array = self.predict_proba(X).argmax(axis=1)
         return codes
+
+
+def reweighted(probabilities: Array, factors: Sequence[float] | Array | None) -> Array:
+    """Return probabilities, shape (rows, classes), times one factor a class, made to sum to 1; as they are of None."""
+    if factors is None:
+        return probabilities
+    raised = probabilities * np.asarray(factors, dtype=float)
+    shares: Array = raised / raised.sum(axis=1, keepdims=True)
+    return shares
 
 
 def calibrated(probabilities: Array, temperature: float, knots: Sequence[tuple[float, float]] = ()) -> Array:

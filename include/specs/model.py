@@ -62,6 +62,12 @@ class ModelSpec(Spec):
             raise ValueError("experiment.metric: 'positive_rate' needs a binary model; use 'error_rate'")
         return self
 
+    @model_validator(mode="after")
+    def _options_fit_the_task(self) -> ModelSpec:
+        if self.problem.imbalance != "none" and self.problem.type == "regression":
+            raise ValueError("problem.imbalance: a regression has no classes; leave it out")
+        return self
+
     @property
     def metric(self) -> str:
         """The metric that the search optimises and the gates compare."""

@@ -49,6 +49,9 @@ class Problem(Spec):
     weight: str | None = None
     """Column that says how much each row counts, in learning, metrics and gates: a number, not negative; never a
     feature. Rows of weight 0 are set aside. Every row counts once when absent."""
+    imbalance: Literal["none", "balanced"] = "none"
+    """Classifiers: whether models learn from classes as they occur, or as if all were equally frequent; probabilities
+    and metrics are those of the classes as they occur in either case."""
 
     @field_validator("type", mode="before")
     @classmethod

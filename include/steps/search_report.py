@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.automl.bench import Bench
+from include.automl.bench import Bench, Options
 from include.automl.leaderboard import ranked
 from include.automl.report.build import REPORT, search_report
 from include.automl.report.learning import PICTURE, draw_learning_curve, learning_curve
@@ -22,7 +22,7 @@ def write_report(context: StepContext, result: SearchResult, prepared: Prepared,
     spec, plots = context.spec, context.work / "plots"
     scorer = metric(spec.metric)
     best = next(record for record in ranked(result.records, scorer.greater_is_better) if record.state == "done")
-    bench = Bench(prepared, spec.features, scorer, spec.search.folds, spec.search.seed)
+    bench = Bench(prepared, spec.features, scorer, spec.search.folds, spec.search.seed, Options.of(spec))
     seconds = min(CURVE_SHARE * budget, CURVE_SECONDS)
     points = learning_curve(bench, best.configuration, joblib.cpu_count(), seconds)
     draw_learning_curve(plots / PICTURE, points, scorer.name)

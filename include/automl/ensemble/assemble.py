@@ -25,12 +25,15 @@ class Part:
         fold: the fold whose other rows it was fitted on; None where it was fitted on all rows.
         configuration: what was fitted.
         weight: of its answer; the parts' sum to 1.
+        factors: what undoes the weights of classes that it was fitted with, one number a class, NaN for one that it
+            does not know; None where it had none.
     """
 
     number: int
     fold: int | None
     configuration: Configuration
     weight: float
+    factors: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def assemble(parts: Sequence[Part], scratch: Path, classes: int | None, calibrat
         find_family(part.configuration.family).for_serving(one.estimator)
         for part, one in zip(parts, fitted, strict=True)
     ]
-    if len(parts) == 1 and calibration == Calibration() and fitted[0].present is None:
+    if len(parts) == 1 and calibration == Calibration() and fitted[0].present is None and parts[0].factors is None:
         pipeline = Pipeline([("features", plans[keys[0]]), ("model", models[0])])
     else:
         pipeline = _blended(parts, fitted, models, keys, plans, classes, calibration)
@@ -129,8 +132,12 @@ def _blended(
         blend: Any = BlendRegressor(list(models), taken, weights, start)
     else:
         present = [None if one.present is None else one.present.tolist() for one in fitted]
-        knots = list(calibration.knots)
-        blend = BlendClassifier(list(models), taken, weights, start, classes, present, calibration.temperature, knots)
+        knots, temperature = list(calibration.knots), calibration.temperature
+        factors = [
+            part.factors and [part.factors[code] for code in (range(classes) if known is None else known)]
+            for part, known in zip(parts, present, strict=True)
+        ]
+        blend = BlendClassifier(list(models), taken, weights, start, classes, present, temperature, knots, factors)
     return Pipeline([("features", Plans(list(plans.values()))), ("model", blend)])
 
 

@@ -1,4 +1,4 @@
-"""Weights of rows that make every class count alike, for the metrics that count so."""
+"""Weights of rows that make every class count alike, and what undoes them in the probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from include.automl.families.base import Conditions, Rows
+from include.automl.families.base import Array, Conditions, Rows
 
 _ALIKE = ("balanced_accuracy", "f1_macro")
 
@@ -22,5 +22,16 @@ def balanced(rows: Rows, conditions: Conditions, classifies: bool) -> Rows:
     if len(classes) < 3:
         return rows
     weights = np.ones(len(codes)) if rows.weights is None else rows.weights
-    share = np.bincount(codes, weights) / weights.sum()
-    return replace(rows, weights=weights / (len(classes) * share)[codes])
+    return replace(rows, weights=weights * class_weights(codes, weights)[codes])
+
+
+def class_weights(codes: Array, weights: Array | None = None) -> Array:
+    """Return the weight of each class by which all weigh the same, shape (classes,); the rows' sum stays what it is.
+
+    Args:
+        codes: 0 … n-1, each of which occurs; shape (rows,).
+        weights: how much each row counts besides, shape (rows,).
+    """
+    counts = np.bincount(codes, weights)
+    by_class: Array = counts.sum() / (len(counts) * counts)
+    return by_class

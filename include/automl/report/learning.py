@@ -47,10 +47,10 @@ def learning_curve(bench: Bench, configuration: Configuration, threads: int, sec
     try:
         for share in SHARES:
             scores: list[float] = []
-            part = Bench(bench.prepared, bench.features, bench.objective, bench.count, bench.seed)
+            part = Bench(bench.prepared, bench.features, bench.objective, bench.count, bench.seed, bench.options)
             part.folds = [_cut(fold, share, bench.prepared.ordered, bench.seed) for fold in bench.folds[:FOLDS]]
             rows = len(part.folds[0][0])
-            if rows < LEAST_ROWS and share < 1:
+            if share < 1 and (rows < LEAST_ROWS or _lost_a_class(bench, part)):
                 continue
             for fold in range(len(part.folds)):
                 started = time.monotonic()
@@ -65,6 +65,17 @@ def learning_curve(bench: Bench, configuration: Configuration, threads: int, sec
     except FactoryError as error:
         log.info("the learning curve ends early: %s", error)
     return points
+
+
+def _lost_a_class(whole: Bench, part: Bench) -> bool:
+    """Tell whether a fold of ``part`` fits on fewer classes than that of ``whole``: a rare one may be gone."""
+    if whole.prepared.classes is None:
+        return False
+    target = whole.prepared.train_target
+    return any(
+        len(np.unique(target[fewer[0]])) < len(np.unique(target[fold[0]]))
+        for fold, fewer in zip(whole.folds, part.folds, strict=False)
+    )
 
 
 def draw_learning_curve(file: Path, points: Sequence[Point], metric: str) -> None:

@@ -154,7 +154,7 @@ def test_a_learning_curve_keeps_its_time_and_takes_the_latest_rows(monkeypatch: 
     def slow(part: Bench, configuration: Configuration, fold: int, *conditions: Any) -> FoldResult:
         seen.append(part.folds[fold][0])
         time.sleep(0.2)
-        return FoldResult(0.5, np.zeros(1), None, None, 0.0, 0.0)
+        return FoldResult(0.5, np.zeros(1), None, None, None, 0.0, 0.0)
 
     monkeypatch.setattr(Bench, "score", slow)
     last = made.folds[0][0][-1]
@@ -163,6 +163,14 @@ def test_a_learning_curve_keeps_its_time_and_takes_the_latest_rows(monkeypatch: 
     assert time.monotonic() - began < 10 and len(seen) <= 4
     assert points and len(points) < 4
     assert seen[0][-1] == last and np.array_equal(seen[0], np.arange(last + 1 - len(seen[0]), last + 1))
+
+
+def test_a_learning_curve_leaves_out_shares_without_a_rare_class() -> None:
+    made = bench()
+    made.prepared.train_target[:] = np.arange(400) % 80 == 0  # five rows, one or two of each fold held
+    made = Bench(made.prepared, Features(), metric("log_loss"), 4, 0)
+    points = learning_curve(made, Configuration("linear", find_family("linear").defaults("binary")), 1, 60.0)
+    assert points[-1].rows == 300 and len(points) < 4
 
 
 def test_a_learning_curve_ends_where_a_fit_fails(monkeypatch: pytest.MonkeyPatch) -> None:

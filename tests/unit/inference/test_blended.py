@@ -103,6 +103,30 @@ def test_one_graph_answers_as_the_ensemble(tmp_path: Path, task: Task, calibrati
     np.testing.assert_allclose(ones[:, 0] if task == "regression" else ones, expected[:20], atol=2e-4)
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_what_members_learnt_of_weighted_classes_is_undone_in_the_graph_too(tmp_path: Path, task: Task) -> None:
+    plain, answers, weights = blended(task)
+    factors = {
+        "binary": [[1.9, 0.1], None, [0.2, 1.8], None],
+        "multiclass": [[0.1, 1.0, 9.0], None, None, [2.0, 1.0, 0.5]],
+    }
+    plans, blend = plain.named_steps["features"], plain.named_steps["model"].set_params(factors=factors[task])
+    scaled = [
+        answer if by is None else answer * by / (answer * by).sum(axis=1, keepdims=True)
+        for answer, by in zip(answers, factors[task], strict=True)
+    ]
+    np.testing.assert_allclose(plain.predict_proba(FRAME), mean(scaled, weights), atol=1e-6)
+    described = manifest(task)
+    export("onnx", blend, plans.encoding([field.name for field in FIELDS]), described, tmp_path)
+    np.testing.assert_allclose(OnnxScorer.open(tmp_path, described).score(ROWS), mean(scaled, weights), atol=2e-4)
+
+
+def test_an_ensemble_that_was_saved_without_factors_answers_as_it_did() -> None:
+    pipeline, answers, weights = blended("binary")
+    del pipeline.named_steps["model"].factors
+    np.testing.assert_allclose(pipeline.predict_proba(FRAME), mean(answers, weights), atol=1e-6)
+
+
 def test_a_member_that_has_not_seen_a_class_gives_it_nothing(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 2)).astype(np.float32)
