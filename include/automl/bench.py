@@ -143,11 +143,8 @@ class Bench:
         present, codes = (None, target[fit]) if classes is None else _recoded(target[fit], len(classes))
         by_class = self._class_weights(codes, fit)
         estimator = family.build(configuration.params, self._task(present), self.seed + fold, threads)
-        conditions = Conditions(
-            held=None if present is not None else self._rows(held_rows, target[held], held, by_class),
-            seconds=seconds,
-            metric=self.objective.name,
-        )
+        stop_by = None if present is not None else self._rows(held_rows, target[held], held, by_class)
+        conditions = self._conditions(self.plan(fold, configuration.plan), stop_by, seconds)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that has not converged shows in its score
             estimator = family.fit(estimator, self._rows(fit_rows, codes, fit, by_class), conditions)
@@ -174,7 +171,7 @@ class Bench:
             rows = plan.fit_transform(self.prepared.train, target)
             self._plans[None, configuration.plan] = plan
             model = family.build(configuration.params, self.prepared.task, self.seed, threads)
-            conditions = Conditions(seconds=seconds, metric=self.objective.name)
+            conditions = self._conditions(plan, None, seconds)
             everything = np.arange(len(target))
             by_class = self._class_weights(target, everything)
             return family.fit(model, self._rows(rows, target, everything, by_class), conditions)
@@ -191,6 +188,11 @@ class Bench:
         if by_class is not None:
             weights = by_class[codes] if weights is None else by_class[codes] * weights
         return Rows(values, codes, weights)
+
+    def _conditions(self, plan: Any, held: Rows | None, seconds: float | None) -> Conditions:
+        """Return the conditions of a fit on rows as the fitted ``plan`` shows them."""
+        signs = plan.signs(self.features.signs) if self.features.monotone else ()
+        return Conditions(held, seconds, self.objective.name, signs)
 
     def _as_classes_occur(self, outputs: Array, codes: Array, fit: Array, held: Array) -> tuple[Array, Array]:
         """Return outputs for held rows without what weights of classes did to them, and the factors that undid it."""

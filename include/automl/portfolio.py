@@ -9,7 +9,7 @@ from pathlib import Path
 
 from include.automl.bench import Configuration
 from include.automl.families import find_family
-from include.specs.training import Task
+from include.specs.training import Features, Task
 
 MANY_ROWS = 20_000
 """From here on what learns in seconds is tried before what takes minutes."""
@@ -42,6 +42,18 @@ class Shape:
         found = read_metadata(folder / TRAIN)
         columns = [name for name in found.schema.names if not name.startswith("__")]
         return cls(found.num_rows, len(columns))
+
+
+def able(families: Sequence[str], features: Features) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the families that can do what the spec's ``features`` ask, and those that cannot."""
+    unable = tuple(name for name in families if features.monotone and not find_family(name).can_be_monotone)
+    return tuple(name for name in families if name not in unable), unable
+
+
+def allowed(configuration: Configuration, features: Features) -> bool:
+    """Tell whether a configuration that was found for another spec may be fitted under ``features``."""
+    made_of = {column for _, *columns in configuration.generated for column in columns}
+    return bool(able([configuration.family], features)[0]) and not made_of & set(features.monotone)
 
 
 def portfolio(families: Sequence[str], task: Task, shape: Shape) -> list[Configuration]:

@@ -97,6 +97,7 @@ class SearchResult:
         oof: the final model's out-of-fold predictions.
         records: every trial, by number.
         seconds: wall-clock seconds of the search, of a killed one before it too.
+        notes: what a person should know besides, one sentence each.
     """
 
     members: tuple[Member, ...]
@@ -107,6 +108,7 @@ class SearchResult:
     oof: OutOfFold
     records: list[Record]
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def winner(self) -> Record:

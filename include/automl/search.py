@@ -6,19 +6,23 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.automl.bench import Options
 from include.automl.columns import ColumnChoice
 from include.automl.conclusion import Conclusion, reserve, set_aside
 from include.automl.memory import bound_bytes
 from include.automl.pool import Pool, warm_up
-from include.automl.portfolio import Shape, portfolio
+from include.automl.portfolio import Shape, able, portfolio
 from include.automl.record import Record, State
 from include.automl.result import Plan, SearchError, SearchResult
 from include.automl.trials import Trials
 from include.automl.worker import Failed, Look, Looked, Setup, Validate
+
+if TYPE_CHECKING:
+    from include.specs import ModelSpec
 
 __all__ = ["Plan", "SearchError", "SearchResult", "forget", "search", "take_part"]
 
@@ -80,6 +84,7 @@ class _Search:
 
         self.plan, self.on_trial = plan, on_trial
         wanted, task = plan.spec.search, plan.spec.problem.type
+        families, self.notes = _able(plan.spec)
         self.cores = joblib.cpu_count()
         self.setup = Setup(
             data=plan.data,
@@ -93,13 +98,13 @@ class _Search:
             options=Options.of(plan.spec),
         )
         self.pool = plan.make_pool(self.setup)
-        families = list(dict.fromkeys([*wanted.families, *(one.family for one in plan.first)]))
-        self.trials = Trials(plan.storage, plan.name, task, families, plan.objective, wanted.seed, plan.place)
-        first = plan.first or portfolio(wanted.families, task, Shape.of(plan.data))
+        names = list(dict.fromkeys([*families, *(one.family for one in plan.first)]))
+        self.trials = Trials(plan.storage, plan.name, task, names, plan.objective, wanted.seed, plan.place)
+        first = plan.first or portfolio(families, task, Shape.of(plan.data))
         self.trials.begin(first)
         self.earlier = self.trials.spent + self.began - time.monotonic() if self.trials.shared else self.trials.spent
         self.best = self.trials.best()
-        self.least = len(families)
+        self.least = len(names)
         self.most = plan.max_trials or wanted.max_trials
         self.bagged, self.folds = True, 1
 
@@ -219,7 +224,23 @@ class _Search:
         """Make the final model."""
         result = Conclusion(self.plan, self.setup, self.pool, self.trials, self.cores, lambda: self.spent).draw()
         self.trials.spend(self.spent)
-        return result
+        return replace(result, notes=self.notes)
+
+
+def _able(spec: ModelSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the families to search, and a line that says which ones were left out and why, where some were.
+
+    Raises:
+        SearchError: none is left.
+    """
+    families, unable = able(spec.search.families, spec.features)
+    if not unable:
+        return families, ()
+    line = f"families that cannot keep to features.monotone are left out: {', '.join(unable)}"
+    if not families:
+        raise SearchError(f"{line}; add one that can to search.families, such as lightgbm")
+    log.warning(line)
+    return families, (line,)
 
 
 def forget(scratch: Path) -> None:

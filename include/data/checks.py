@@ -90,7 +90,16 @@ def _contradictions(spec: ModelSpec) -> Iterator[Problem]:
     for name, column in roles:
         if column == target:
             yield Problem(where(spec, name), f"'{column}' is the target too", "name another column, or none")
-    for name in ("include", "numeric", "categorical"):
+    yield from _named_twice(spec)
+    source = spec.data.source
+    if isinstance(source, SqlSource) and source.query and not source.query.lstrip(" \n(").lower().startswith(_READING):
+        yield Problem(where(spec, "data.source.query"), "the query does not read rows", "begin it with SELECT or WITH")
+
+
+def _named_twice(spec: ModelSpec) -> Iterator[Problem]:
+    """Yield features that have another role, are left out, or are listed as two kinds."""
+    target = spec.problem.target
+    for name in ("include", "numeric", "categorical", "monotone"):
         columns = getattr(spec.features, name)
         for column, role in ((target, "the target"), (spec.problem.weight, "the weight of the rows")):
             if column in columns:
@@ -99,12 +108,10 @@ def _contradictions(spec: ModelSpec) -> Iterator[Problem]:
             if column in spec.features.exclude:
                 message = f"'{column}' is excluded too (features.exclude)"
                 yield Problem(where(spec, f"features.{name}"), message, "take it out of one of the lists")
-    for column in [name for name in spec.features.numeric if name in spec.features.categorical]:
-        message = f"'{column}' is listed as categorical too"
-        yield Problem(where(spec, "features.numeric"), message, "take it out of one of the lists")
-    source = spec.data.source
-    if isinstance(source, SqlSource) and source.query and not source.query.lstrip(" \n(").lower().startswith(_READING):
-        yield Problem(where(spec, "data.source.query"), "the query does not read rows", "begin it with SELECT or WITH")
+    for name in ("numeric", "monotone"):
+        for column in [one for one in getattr(spec.features, name) if one in spec.features.categorical]:
+            message = f"'{column}' is listed as categorical too"
+            yield Problem(where(spec, f"features.{name}"), message, "take it out of one of the lists")
 
 
 _READING = ("select", "with", "values", "--", "/*")
@@ -113,7 +120,7 @@ _READING = ("select", "with", "values", "--", "/*")
 def _missing_columns(spec: ModelSpec, names: Sequence[str]) -> Iterator[Problem]:
     wanted = [("problem.target", spec.problem.target), ("problem.weight", spec.problem.weight)]
     wanted += [(f"data.{role}", getattr(spec.data, role)) for role in ("id", "time", "group")]
-    lists = ("include", "exclude", "numeric", "categorical")
+    lists = ("include", "exclude", "numeric", "categorical", "monotone")
     wanted += [(f"features.{role}", column) for role in lists for column in getattr(spec.features, role)]
     for place, column in wanted:
         if column is not None and column not in names:
@@ -125,10 +132,7 @@ def _row_problems(spec: ModelSpec, selection: Selection) -> Iterator[Problem]:
     if len(frame) < spec.data.min_rows:
         message = f"{len(frame)} rows, fewer than data.min_rows ({spec.data.min_rows})"
         yield Problem(where(spec, "data"), message, "gather more rows, widen the window, or lower data.min_rows")
-    for place, columns in (("features.include", spec.features.include), ("features.numeric", spec.features.numeric)):
-        for name in columns:
-            if name in frame and frame[name].isna().all():
-                yield Problem(where(spec, place), f"column '{name}' holds no value at all", "take it out of the list")
+    yield from _named_problems(spec, frame)
     if target not in frame:
         return
     yield from _weight_problems(spec, frame)
@@ -144,6 +148,18 @@ def _row_problems(spec: ModelSpec, selection: Selection) -> Iterator[Problem]:
         yield Problem(where(spec, "problem.target"), message, "label more rows, or lower data.min_rows")
     if not known.empty:
         yield from _target_problems(spec, known)
+
+
+def _named_problems(spec: ModelSpec, frame: pd.DataFrame) -> Iterator[Problem]:
+    """Yield what is wrong with columns that the spec names as features."""
+    for place, columns in (("features.include", spec.features.include), ("features.numeric", spec.features.numeric)):
+        for name in columns:
+            if name in frame and frame[name].isna().all():
+                yield Problem(where(spec, place), f"column '{name}' holds no value at all", "take it out of the list")
+    for name in spec.features.monotone:
+        if name in frame and name not in spec.features.numeric and (kind := kind_of(frame[name].dropna())) != "number":
+            message = f"column '{name}' is no number ({kind})"
+            yield Problem(where(spec, "features.monotone"), message, "add it to features.numeric, or leave it out")
 
 
 def _weight_problems(spec: ModelSpec, frame: pd.DataFrame) -> Iterator[Problem]:

@@ -127,7 +127,11 @@ def _standing_out(
 
 
 def _tellers(judge: Judge, fields: Sequence[Field]) -> dict[str, list[Field]]:
-    """Return the columns of each kind that tell most of the target, each alone."""
+    """Return the columns of each kind that tell most of the target, each alone.
+
+    A column of `features.monotone` is left out: what is made of it and another may fall where it rises.
+    """
+    fields = [field for field in fields if field.name not in judge.features.monotone]
     targets, halves = centred(judge.target, judge.task), np.arange(len(judge.target)) % 2
     told = {field.name: told_by_levels(values_of(judge.rows, field, "trees"), targets, halves) for field in fields}
     ranked = sorted(fields, key=lambda field: -told[field.name])

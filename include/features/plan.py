@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +54,7 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         max_onehot: levels up to which a category is one-hot encoded.
         task: binary, multiclass or regression; the target encoding depends on it.
         generated: features made of two columns, as `include.features.generated.Generated.description` gives them.
+        plain: columns of ``numeric`` that are never used as names too, whatever they tell as such.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         max_onehot: int = 20,
         task: Task = "binary",
         generated: Sequence[Description] = (),
+        plain: Sequence[str] = (),
     ) -> None:
         self.numeric = numeric
         self.categorical = categorical
@@ -75,6 +77,7 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.max_onehot = max_onehot
         self.task = task
         self.generated = generated
+        self.plain = plain
 
     def fit(self, X: pd.DataFrame, y: Array | None = None) -> FeaturePlan:  # noqa: N803 - sklearn's name
         """Learn medians, levels and encodings from training rows."""
@@ -128,6 +131,7 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             for name in self.numeric
             if y is not None
             and len(rows) >= LEAST_ROWS
+            and name not in self.plain
             and is_code(rows[name].to_numpy(np.float64), y, self.task, self.max_onehot, scale=self.scale)
         )
         names = (*(name for name in self.categorical if name not in texts), *codes)
@@ -155,6 +159,16 @@ class FeaturePlan(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return one readable name an output: ``fee``, ``plan=basic``, ``plan=(rare)``, ``fee is missing``."""
         check_is_fitted(self, "blocks_")
         return np.array([name for block in self.blocks_ for name in block.names()], dtype=object)
+
+    def signs(self, monotone: Mapping[str, int]) -> list[int]:
+        """Return for each output 1 or -1 where it is a column of ``monotone``, else 0.
+
+        Args:
+            monotone: column of numbers → 1 or -1; outputs rise with the number, and nothing else is made of it.
+        """
+        check_is_fitted(self, "blocks_")
+        of_numbers = [monotone.get(name, 0) for name in self.numeric]  # they come first
+        return of_numbers + [0] * (sum(len(block.names()) for block in self.blocks_) - len(of_numbers))
 
     @property
     def _columns(self) -> list[str]:
@@ -184,6 +198,7 @@ def build_plan(
         max_onehot=features.max_onehot or MAX_ONEHOT[view],
         task=task,
         generated=tuple(item.description for item in generated),
+        plain=tuple(features.monotone),
     )
 
 

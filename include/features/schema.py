@@ -66,6 +66,7 @@ def detect(frame: pd.DataFrame, spec: ModelSpec) -> Schema:
         fields.append(_field(name, parsed))
         notes += [f"{name}: {note}" for note in parsed.notes]
     _numbers_are_numbers(fields, dropped, spec)
+    _monotone_are_numbers(fields, spec)
     return Schema(tuple(fields), dropped, tuple(notes))
 
 
@@ -86,7 +87,7 @@ def _known_columns(frame: pd.DataFrame, spec: ModelSpec) -> None:
     columns = [str(name) for name in frame.columns]
     named = [("problem.target", spec.problem.target), ("problem.weight", spec.problem.weight)]
     named += [(f"data.{role}", getattr(spec.data, role)) for role in ("id", "time", "group")]
-    for key in ("include", "exclude", "numeric", "categorical"):
+    for key in ("include", "exclude", "numeric", "categorical", "monotone"):
         named += [(f"features.{key}", name) for name in getattr(spec.features, key)]
     problems = [
         Problem(f"{spec.name}: {where}", f"there is no column '{name}'", did_you_mean(name, columns))
@@ -111,7 +112,8 @@ def _roles(spec: ModelSpec) -> dict[str, str]:
 
 def wanted_columns(spec: ModelSpec) -> set[str]:
     """Return the columns that the spec asks for: no guess drops them."""
-    return {*spec.features.include, *spec.features.numeric, *spec.features.categorical}
+    named = spec.features
+    return {*named.include, *named.numeric, *named.categorical, *named.monotone}
 
 
 def _left_out(name: str, spec: ModelSpec) -> str | None:
@@ -215,6 +217,18 @@ def _numbers_are_numbers(fields: list[Field], dropped: dict[str, str], spec: Mod
         Problem(f"{spec.name}: features.numeric", f"column '{name}' holds no number", "take it out of that list")
         for name in spec.features.numeric
         if dropped.get(name, "").startswith("has no value")
+    ]
+    if problems:
+        raise SpecError(problems)
+
+
+def _monotone_are_numbers(fields: list[Field], spec: ModelSpec) -> None:
+    """Refuse `features.monotone` for a column that is used as anything but a number."""
+    types = {field.name: field.type for field in fields}
+    problems = [
+        Problem(f"{spec.name}: features.monotone", f"column '{name}' is no number", "add it to features.numeric")
+        for name in spec.features.monotone
+        if types.get(name, "number") != "number" or name in spec.features.categorical
     ]
     if problems:
         raise SpecError(problems)

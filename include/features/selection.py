@@ -61,7 +61,7 @@ def select(
     if before is None:
         return {}
     useless = _useless(judge, before, prepared.fields, seed, deadline)
-    asked = {*features.include, *features.numeric, *features.categorical}
+    asked = {*features.include, *features.numeric, *features.categorical, *features.monotone}
     dropped = {name: reason for name, reason in useless.items() if name not in asked}
     kept = [field for field in prepared.fields if field.name not in dropped]
     if not kept or not dropped:

@@ -66,6 +66,11 @@ class ModelSpec(Spec):
     def _options_fit_the_task(self) -> ModelSpec:
         if self.problem.imbalance != "none" and self.problem.type == "regression":
             raise ValueError("problem.imbalance: a regression has no classes; leave it out")
+        if self.features.monotone and self.problem.type == "multiclass":
+            raise ValueError("features.monotone: of several classes no probability is the answer; leave it out")
+        if self.features.monotone and (loose := {"student", "quantised"} & set(self.packaging.optimise)):
+            named = ", ".join(sorted(loose))
+            raise ValueError(f"packaging.optimise: {named} would not keep to features.monotone; leave one of them out")
         return self
 
     @property

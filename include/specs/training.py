@@ -72,9 +72,17 @@ class Features(Spec):
     """Treat these as numbers whatever detection says."""
     categorical: tuple[str, ...] = ()
     """Treat these as categories whatever detection says."""
+    monotone: dict[str, Literal["increasing", "decreasing"]] = Field(default_factory=dict)
+    """Columns of numbers with which the answer may only rise, or only fall, whatever the other columns say: the value
+    of a regression, or the probability of the positive class. Families that cannot keep to it are not searched."""
     max_onehot: int | None = Field(default=None, ge=2)
     """Categories with more levels than this are target-encoded instead of one-hot encoded; when absent 4 for trees and
     20 for other models."""
+
+    @property
+    def signs(self) -> dict[str, int]:
+        """``monotone`` in numbers: 1 for increasing, -1 for decreasing."""
+        return {column: 1 if way == "increasing" else -1 for column, way in self.monotone.items()}
 
 
 class Search(Spec):

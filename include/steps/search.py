@@ -68,6 +68,7 @@ def run(context: StepContext) -> Outcome:
         title: artifact_url(platform, spec.name, context.run, context.task, file)
         for title, file in (("Search report", REPORT), ("Leaderboard", "leaderboard.html"))
     }
+    note += "".join(f"; {line}" for line in result.notes)
     return Outcome(_message(spec, values) + note, values, links)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from include.automl.bench import Configuration
 from include.automl.pool import MakePool, Pool
+from include.automl.portfolio import allowed
 from include.automl.record import Record
 from include.automl.result import ENSEMBLE, configurations
 from include.automl.search import Plan
@@ -73,14 +74,15 @@ def _usual(context: StepContext) -> str:
 
 
 def _champions(context: StepContext) -> tuple[Configuration, ...]:
-    """Return the champion's configurations; none when there is no champion, or none that names its own."""
+    """Return what the spec still allows of the champion's configurations; none without one that names its own."""
     champion = Registry(context.platform).get(context.spec.name, "champion")
     if champion is None:
         return ()
     algorithm, parameters = champion.tags.get("factory.algorithm", ""), champion.tags.get("factory.parameters", "{}")
     if algorithm not in (*FAMILIES, ENSEMBLE):
         return ()  # it was trained elsewhere
-    return configurations(algorithm, json.loads(parameters))
+    found = configurations(algorithm, json.loads(parameters))
+    return tuple(one for one in found if allowed(one, context.spec.features))
 
 
 def _pool(platform: Platform) -> MakePool:

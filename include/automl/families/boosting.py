@@ -80,6 +80,14 @@ def measure(rows: Rows, conditions: Conditions, classifies: bool) -> Measure:
     return _OF_TWO.get(conditions.metric, "log_loss") if two else "log_loss"
 
 
+def learns_absolute(by: Measure, conditions: Conditions) -> bool:
+    """Tell whether absolute errors are learnt: with monotone constraints squared ones are.
+
+    Leaves take the median of their rows after they have grown, without regard to the constraints.
+    """
+    return by == "mae" and not any(conditions.monotone)
+
+
 def monotone(conditions: Conditions) -> list[int] | None:
     """Return the monotone constraints, one a column; None when there are none."""
     return [int(sign) for sign in conditions.monotone] if any(conditions.monotone) else None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from include.automl.families.base import Conditions, Params, Rows, Space
-from include.automl.families.boosting import Boosted, Measure, measure, monotone, patience
+from include.automl.families.boosting import Boosted, Measure, learns_absolute, measure, monotone, patience
 from include.automl.families.weights import balanced
 from include.specs import FactoryError
 from include.specs.training import Task
@@ -90,7 +90,7 @@ class CatBoost(Boosted):
         classifies = isinstance(estimator, CatBoostClassifier)
         rows, held = balanced(rows, conditions, classifies), conditions.held
         by = measure(rows, conditions, classifies)
-        if by == "mae":
+        if learns_absolute(by, conditions):
             estimator.set_params(loss_function="MAE")
         if signs := monotone(conditions):
             estimator.set_params(monotone_constraints=signs)

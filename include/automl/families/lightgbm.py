@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from include.automl.families.base import Conditions, Params, Rows, Space
-from include.automl.families.boosting import LARGER_IS_BETTER, Boosted, Measure, Watch, measure, monotone
+from include.automl.families.boosting import (
+    LARGER_IS_BETTER,
+    Boosted,
+    Measure,
+    Watch,
+    learns_absolute,
+    measure,
+    monotone,
+)
 from include.automl.families.weights import balanced
 from include.specs.training import Task
 
@@ -103,7 +111,7 @@ class LightGBM(Boosted):
         watch = Watch(estimator.learning_rate, conditions.seconds)
         estimator.set_params(
             **({"metric": _METRICS[by]} if by in _METRICS else {}),
-            **({"objective": "regression_l1"} if by == "mae" else {}),
+            **({"objective": "regression_l1"} if learns_absolute(by, conditions) else {}),
             **({"monotone_constraints": signs} if (signs := monotone(conditions)) else {}),
         )
         estimator.fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from include.automl.families.base import Conditions, Params, Rows, Space
-from include.automl.families.boosting import LARGER_IS_BETTER, Boosted, Watch, measure, monotone
+from include.automl.families.boosting import LARGER_IS_BETTER, Boosted, Watch, learns_absolute, measure, monotone
 from include.automl.families.weights import balanced
 from include.specs.training import Task
 
@@ -87,7 +87,7 @@ class XGBoost(Boosted):
             callbacks=[_callback(watch, 1.0 if by in LARGER_IS_BETTER else -1.0)],
             monotone_constraints=None if (signs := monotone(conditions)) is None else tuple(signs),
             device=conditions.device,
-            **({"objective": "reg:absoluteerror"} if by == "mae" else {}),
+            **({"objective": "reg:absoluteerror"} if learns_absolute(by, conditions) else {}),
         )
         estimator.fit(
             rows.values,

@@ -87,7 +87,7 @@ def reasons(result: SearchResult, metric: str, greater_is_better: bool) -> list[
             f"Its probabilities are calibrated by a temperature of {result.calibration.temperature:.3g}, which made "
             "unseen folds' log loss better."
         )
-    return told
+    return [*told, *(f"{note[0].upper()}{note[1:]}." for note in result.notes)]
 
 
 def _made_of(result: SearchResult, metric: str) -> str:

@@ -240,6 +240,21 @@ class MonotoneContract(FamilyContract):
         assert slopes[-1].max() < 1e-6
         assert slopes[-1].min() < -0.01
 
+    def test_constraints_are_kept_where_errors_are_absolute(self) -> None:
+        rows = drawn("regression", 400)
+        target = -2 * rows.values[:, 0] + np.where(np.arange(400) % 3, 0, 5 * rows.values[:, 1])
+        estimator = self.family.build(
+            {**self.family.defaults("regression"), **self._few("regression")}, "regression", 1, 1
+        )
+        conditions = Conditions(metric="mae", monotone=[1, 0, 0, 0, 0, 0])
+        fitted = self.family.fit(estimator, Rows(rows.values, target), conditions)
+        line = np.repeat(rows.values[:20], 30, axis=0)
+        line[:, 0] = np.tile(np.linspace(-3, 3, 30), 20)
+        assert np.diff(outputs_of(fitted, line).reshape(20, 30), axis=1).min() > -1e-6
+
+    def _few(self, task: str) -> Params:
+        return {"rounds": 60} if "rounds" in self.family.defaults(task) else {}
+
 
 class BoostedContract(MonotoneContract):
     """For families that grow in rounds and stop early: ``class TestMine(BoostedContract): family = Mine()``."""
