@@ -65,14 +65,16 @@ class Options:
 
     Attributes:
         balanced: whether classes weigh the same in a fit, however often they occur.
+        device: ``cpu`` or ``cuda``, for families that can use a GPU.
     """
 
     balanced: bool = False
+    device: str = "cpu"
 
     @classmethod
     def of(cls, spec: ModelSpec) -> Options:
         """Return what ``spec`` asks for."""
-        return cls(balanced=spec.problem.imbalance == "balanced")
+        return cls(spec.problem.imbalance == "balanced", spec.search.device)
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ class Bench:
     def _conditions(self, plan: Any, held: Rows | None, seconds: float | None) -> Conditions:
         """Return the conditions of a fit on rows as the fitted ``plan`` shows them."""
         signs = plan.signs(self.features.signs) if self.features.monotone else ()
-        return Conditions(held, seconds, self.objective.name, signs)
+        return Conditions(held, seconds, self.objective.name, signs, self.options.device)
 
     def _as_classes_occur(self, outputs: Array, codes: Array, fit: Array, held: Array) -> tuple[Array, Array]:
         """Return outputs for held rows without what weights of classes did to them, and the factors that undid it."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from include.automl.bench import Options
 from include.automl.columns import ColumnChoice
 from include.automl.conclusion import Conclusion, reserve, set_aside
+from include.automl.device import device_problem
 from include.automl.memory import bound_bytes
 from include.automl.pool import Pool, warm_up
 from include.automl.portfolio import Shape, able, portfolio
@@ -85,6 +86,8 @@ class _Search:
         self.plan, self.on_trial = plan, on_trial
         wanted, task = plan.spec.search, plan.spec.problem.type
         families, self.notes = _able(plan.spec)
+        if plan.make_pool is Pool and (problem := device_problem(wanted.device, families)):
+            raise SearchError(f"search.device: {problem}")
         self.cores = joblib.cpu_count()
         self.setup = Setup(
             data=plan.data,

@@ -101,6 +101,9 @@ class Search(Spec):
     again on all rows. An ensemble that gates.max_latency_ms or gates.max_size_mb would refuse gives way to it too."""
     parallel: int = Field(default=2, ge=1, le=64)
     """Trials that run at the same time, each in a process of its own; in each worker, where there are workers."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where models are fitted whose family can use a GPU (xgboost); the other ones are fitted on the CPU. A search that
+    asks for a GPU and sees none is refused."""
     memory_gb: float | None = Field(default=None, gt=0)
     """Most memory (GiB) of all trials together; the largest one is ended when they need more. Four fifths of what is
     free when absent."""

@@ -31,7 +31,12 @@ def run(context: StepContext) -> Outcome:
 
     spec, platform = context.spec, context.platform
     report = check_data(spec, platform, context.pipeline, context.parse(TrainingParams))
-    found = [*report.problems, *platform_problems(platform), *resource_problems(spec, platform, STEPS)]
+    found = [
+        *report.problems,
+        *platform_problems(platform),
+        *resource_problems(spec, platform, STEPS),
+        *device_problems(spec, platform),
+    ]
     values = {"rows": report.rows, "columns": report.columns, "warnings": [str(one) for one in report.warnings]}
     content = {**values, "problems": [asdict(one) for one in found]}
     (context.work / "check.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
@@ -46,12 +51,23 @@ def check_model(spec: ModelSpec, platform: Platform) -> tuple[list[Problem], lis
     from include.data.checks import check_data
     from include.data.runtime import resource_problems
 
-    resources = resource_problems(spec, platform, STEPS)
+    resources = [*resource_problems(spec, platform, STEPS), *device_problems(spec, platform)]
     try:
         report = check_data(spec, platform)
     except FactoryError as error:
         return [*resources, Problem(f"{spec.name}: data", str(error))], [], ""
     return [*report.problems, *resources], report.warnings, f"{report.rows} rows, {report.columns} columns"
+
+
+def device_problems(spec: ModelSpec, platform: Platform) -> list[Problem]:
+    """Return that ``spec`` asks for a GPU that its search would not see, if so and if it runs on this machine."""
+    from include.automl.device import device_problem
+    from include.automl.portfolio import able
+
+    if platform.runtime != "process" or platform.engines.search != "local":
+        return []
+    message = device_problem(spec.search.device, able(spec.search.families, spec.features)[0])
+    return [Problem(f"{spec.name}: search.device", *message.split("; ", 1))] if message else []
 
 
 def ask_cluster(models: Sequence[str], platform: Platform) -> tuple[dict[str, list[Problem]], str]:

@@ -84,6 +84,13 @@ class Family(ABC):
     can_be_monotone: ClassVar[bool] = False
     """Whether it can keep to `Conditions.monotone`."""
 
+    uses_gpu: ClassVar[bool] = False
+    """Whether it follows `Conditions.device`."""
+
+    def can_see_gpu(self, devices: int) -> bool:
+        """Tell whether its library would use one of so many CUDA ``devices`` of this machine."""
+        return self.uses_gpu and devices > 0
+
     @abstractmethod
     def defaults(self, task: Task) -> Params:
         """Return the configuration that is tried first: inside the space of `sample`, with the same names."""

@@ -17,6 +17,13 @@ class XGBoost(Boosted):
 
     name = "xgboost"
     most_rounds = 3000
+    uses_gpu = True
+
+    def can_see_gpu(self, devices: int) -> bool:
+        """Tell whether the library was built for CUDA, and there is a device."""
+        from xgboost import build_info
+
+        return devices > 0 and bool(build_info().get("USE_CUDA"))
 
     def defaults(self, task: Task) -> Params:
         """Return the first of the portfolio."""
