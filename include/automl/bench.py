@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from include.automl.costs import Cost
 from include.automl.ensemble.prior import matched
 from include.automl.families import Conditions, Params, Rows, find_family
 from include.automl.families.weights import class_weights
@@ -17,7 +18,7 @@ from include.automl.folds import Array, Fold, make_folds
 from include.features.objective import Objective
 from include.inference.ensemble import reweighted
 from include.specs import FactoryError
-from include.specs.training import Features
+from include.specs.training import Features, Packaging
 
 if TYPE_CHECKING:
     from include.features.generated import Description
@@ -66,15 +67,19 @@ class Options:
     Attributes:
         balanced: whether classes weigh the same in a fit, however often they occur.
         device: ``cpu`` or ``cuda``, for families that can use a GPU.
+        costs: what is measured of each trial beside its score.
+        packaging: how it would be made ready to serve, which costs depend on.
     """
 
     balanced: bool = False
     device: str = "cpu"
+    costs: tuple[Cost, ...] = ()
+    packaging: Packaging = field(default_factory=Packaging)
 
     @classmethod
-    def of(cls, spec: ModelSpec) -> Options:
-        """Return what ``spec`` asks for."""
-        return cls(spec.problem.imbalance == "balanced", spec.search.device)
+    def of(cls, spec: ModelSpec, costs: Sequence[Cost] = ()) -> Options:
+        """Return what ``spec`` asks for, with its ``costs`` where they are to be measured."""
+        return cls(spec.problem.imbalance == "balanced", spec.search.device, tuple(costs), spec.packaging)
 
 
 @dataclass(frozen=True)

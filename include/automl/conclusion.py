@@ -15,6 +15,7 @@ from include.automl.ensemble.calibration import Calibration, calibrate
 from include.automl.ensemble.greedy import select
 from include.automl.ensemble.prior import together
 from include.automl.folds import Array
+from include.automl.pareto import compromise, front
 from include.automl.pool import Pool, WorkerPool
 from include.automl.record import Record
 from include.automl.result import Member, OutOfFold, Plan, SearchError, SearchResult
@@ -79,12 +80,13 @@ class Conclusion:
         if not best:
             raise SearchError(_why_nothing(self.trials.records()))
         prepared = Prepared.load(self.plan.data)
+        best, unbeaten, notes = self._compromised(best)
         candidates = self._candidates(best)
         rows = len(prepared.train)
         outputs = {record.number: _merged(self._folds(record), rows) for record in candidates}
         weights = self._weights(outputs, prepared, len(best[0].scores))
         members = [Member(record, weights[record.number]) for record in candidates if record.number in weights]
-        bagged = self.plan.spec.search.ensemble and all(self._has_models(member.record) for member in members)
+        bagged = self.plan.ensemble and all(self._has_models(member.record) for member in members)
         if bagged:
             members = affordable(members, self.plan.budget * (1 + OVERRUN) - self.spent())
         else:
@@ -97,9 +99,36 @@ class Conclusion:
         self._assemble(members, bagged, prepared, calibration, file)
         oof = OutOfFold(blend.rows, blend.folds, _applied(calibration, blend.outputs))
         scores = tuple(self._score(prepared, held, _applied(calibration, found)) for held, found in folds)
-        return SearchResult(tuple(members), bagged, calibration, scores, file, oof, self.trials.records(), self.spent())
+        costs = tuple(cost.name for cost in self.plan.costs)
+        return SearchResult(
+            members=tuple(members),
+            bagged=bagged,
+            calibration=calibration,
+            scores=scores,
+            file=file,
+            oof=oof,
+            records=self.trials.records(),
+            seconds=self.spent(),
+            notes=notes,
+            costs=costs,
+            front=unbeaten,
+        )
 
     # Which trials
+
+    def _compromised(self, best: list[Record]) -> tuple[list[Record], tuple[int, ...], tuple[str, ...]]:
+        """Return the trials, the one first that is to be the model alone; the front's numbers; and why it is that one.
+
+        With one objective, or where several may answer together, the trials stay as they are.
+        """
+        costs, greater = self.plan.costs, self.plan.objective.greater_is_better
+        whole = [record for record in best if len(record.scores) == len(best[0].scores)]
+        if not costs or (found := compromise(whole, costs, greater)) is None:
+            return best, (), ()
+        unbeaten = tuple(record.number for record in front(whole, costs, greater))
+        if self.plan.ensemble:
+            return best, unbeaten, ()
+        return [found.record, *(one for one in best if one is not found.record)], unbeaten, (found.reason,)
 
     def _candidates(self, best: Sequence[Record]) -> list[Record]:
         """Return the best trials, those first that are the best of their family; all have predictions on all folds."""
@@ -107,7 +136,7 @@ class Conclusion:
         if not self._has_predictions(whole[0]):
             self._validate_again(whole[0])
         whole = [record for record in whole if self._has_predictions(record)]
-        if not self.plan.spec.search.ensemble:
+        if not self.plan.ensemble:
             return whole[:1]
         firsts = {record.configuration.family: record for record in reversed(whole)}
         chosen = {record.number: record for record in (whole[0], *firsts.values(), *whole)}
@@ -279,8 +308,8 @@ def reserve(plan: Plan, best: Sequence[Record], bagged: bool) -> float:
         best: the trials that are done, the best first.
         bagged: whether it will be made of the models of the folds.
     """
-    selection = max(0.3, SELECTION_SHARE * plan.budget) if plan.spec.search.ensemble else 0.0
-    if bagged and plan.spec.search.ensemble:
+    selection = max(0.3, SELECTION_SHARE * plan.budget) if plan.ensemble else 0.0
+    if bagged and plan.ensemble:
         saving = sum(_saving(record) for record in best[:_LIKELY])
         return _START + selection + saving
     refitted = sorted((record.refit_seconds for record in best[:MOST_REFITTED]), reverse=True)

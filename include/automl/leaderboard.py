@@ -43,6 +43,7 @@ def rows(result: SearchResult, greater_is_better: bool) -> list[dict[str, Any]]:
             "chosen": record.number in weights,
             "weight": weights.get(record.number),
             "reason": record.reason,
+            **({"costs": record.costs, "front": record.number in result.front} if result.costs else {}),
         }
         for place, record in enumerate(ranked(result.records, greater_is_better), start=1)
     ]
@@ -55,12 +56,12 @@ def write_leaderboard(folder: Path, result: SearchResult, title: str, metric: st
     done = sum(record.state == "done" for record in result.records)
     best = "largest" if greater_is_better else "smallest"
     lead = f"{len(lines)} trials, {done} of them to the end, in {result.seconds:.1f} s; {metric}, the {best} is best"
-    sections = [leaderboard_table(lines, metric)]
+    sections = [leaderboard_table(lines, metric, result.costs)]
     (folder / "leaderboard.html").write_text(page(title, lead, sections), encoding="utf-8")
 
 
-def leaderboard_table(lines: Sequence[dict[str, Any]], metric: str) -> str:
-    """Return the table of what `rows` returned, as HTML."""
+def leaderboard_table(lines: Sequence[dict[str, Any]], metric: str, costs: Sequence[str] = ()) -> str:
+    """Return the table of what `rows` returned, as HTML; ``costs`` are the objectives beside the metric."""
     cells = [
         (
             _MARKS.get(line["state"], PLAIN),
@@ -69,6 +70,8 @@ def leaderboard_table(lines: Sequence[dict[str, Any]], metric: str) -> str:
                 line["family"] + (" (chosen)" if line["chosen"] else ""),
                 f"{line['weight']:.0%}" if line["weight"] is not None else "",
                 _score(line["mean"], line["std"]),
+                *(_score(line["costs"].get(name), None) for name in costs),
+                *(["front" if line["front"] else ""] if costs else []),
                 line["state"] + (f": {line['reason']}" if line["reason"] else ""),
                 f"{line['fit_seconds']:.1f}",
                 ", ".join(f"{name} {_number(value)}" for name, value in line["params"].items()),
@@ -76,7 +79,9 @@ def leaderboard_table(lines: Sequence[dict[str, Any]], metric: str) -> str:
         )
         for line in lines
     ]
-    head = ("", "family", "weight", f"{metric}, mean ± deviation over folds", "state", "fit, s", "parameters")
+    several = (*costs, "Pareto") if costs else ()
+    score = f"{metric}, mean ± deviation over folds"
+    head = ("", "family", "weight", score, *several, "state", "fit, s", "parameters")
     return table(head, cells)
 
 

@@ -33,6 +33,7 @@ class Record:
         settled: its parameters for a fit on all rows, with what the folds found (the number of rounds, say).
         save_seconds: seconds that it took to keep the models of all folds.
         folds: folds that there are; a trial that was ended early has fewer scores.
+        costs: name → value of each objective beside the metric.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Record:
     settled: Params = field(default_factory=dict)
     folds: int = 0
     save_seconds: float = 0.0
+    costs: dict[str, float] = field(default_factory=dict)
 
     @property
     def mean(self) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from include.automl.bench import Configuration
+from include.automl.costs import Cost
 from include.automl.ensemble.calibration import Calibration
 from include.automl.folds import Array
 from include.automl.pool import MakePool, Pool
@@ -45,6 +46,7 @@ class Plan:
         place: which of several search steps this is, from 1; None for the one that does all, or that comes last.
         neighbours: search steps that share the cores of this machine.
         make_pool: makes the workers.
+        costs: what is optimised beside the objective.
     """
 
     data: Path
@@ -59,6 +61,12 @@ class Plan:
     place: int | None = None
     neighbours: int = 1
     make_pool: MakePool = Pool
+    costs: tuple[Cost, ...] = ()
+
+    @property
+    def ensemble(self) -> bool:
+        """Whether several trials may answer together: not where a cost has no bound that they would have to keep."""
+        return self.spec.search.ensemble and all(cost.bound is not None for cost in self.costs)
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,8 @@ class SearchResult:
         records: every trial, by number.
         seconds: wall-clock seconds of the search, of a killed one before it too.
         notes: what a person should know besides, one sentence each.
+        costs: names of the objectives beside the metric.
+        front: numbers of the trials on the Pareto front, the best by the metric first; empty with one objective.
     """
 
     members: tuple[Member, ...]
@@ -109,6 +119,8 @@ class SearchResult:
     records: list[Record]
     seconds: float
     notes: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
+    front: tuple[int, ...] = ()
 
     @property
     def winner(self) -> Record:

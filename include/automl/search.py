@@ -98,11 +98,12 @@ class _Search:
             threads=max(1, self.cores // (wanted.parallel * plan.neighbours)),
             scratch=plan.scratch,
             memory=bound_bytes(wanted.memory_gb) // plan.neighbours,
-            options=Options.of(plan.spec),
+            options=Options.of(plan.spec, plan.costs),
         )
         self.pool = plan.make_pool(self.setup)
         names = list(dict.fromkeys([*families, *(one.family for one in plan.first)]))
-        self.trials = Trials(plan.storage, plan.name, task, names, plan.objective, wanted.seed, plan.place)
+        costs = [cost.name for cost in plan.costs]
+        self.trials = Trials(plan.storage, plan.name, task, names, plan.objective, wanted.seed, plan.place, costs)
         first = plan.first or portfolio(families, task, Shape.of(plan.data))
         self.trials.begin(first)
         self.earlier = self.trials.spent + self.began - time.monotonic() if self.trials.shared else self.trials.spent
@@ -194,6 +195,7 @@ class _Search:
             report.folds,
             report.settled,
             report.save_seconds,
+            report.costs,
         )
         self.bagged, self.folds = report.covers, report.folds
         self.trials.spend(self.spent)
@@ -227,7 +229,7 @@ class _Search:
         """Make the final model."""
         result = Conclusion(self.plan, self.setup, self.pool, self.trials, self.cores, lambda: self.spent).draw()
         self.trials.spend(self.spent)
-        return replace(result, notes=self.notes)
+        return replace(result, notes=(*self.notes, *result.notes))
 
 
 def _able(spec: ModelSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from include.automl.bench import Bench, Configuration, FoldResult
+from include.automl.costs import Answered, costs_of, served
 from include.automl.ensemble.assemble import FittedPart, model_file, oof_file, plan_file, store
 from include.automl.families import Params, find_family
 from include.automl.folds import Array, cover
+
+if TYPE_CHECKING:
+    from include.inference.choice import Candidate
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class FoldDone:
         covers: whether the folds hold every training row once or more.
         save_seconds: seconds that it took to keep the fitted model.
         settled: with the last one: the parameters for a fit on all rows, as the folds found them.
+        costs: of the trial, so far: name → value of each objective beside the metric.
     """
 
     score: float
@@ -38,6 +43,7 @@ class FoldDone:
     covers: bool
     settled: Params | None
     save_seconds: float = 0.0
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,8 @@ class Trial:
         self._threads, self._loaded, self._seconds = threads, loaded, seconds
         self._folds = bench.folds[:folds]
         self._fitted: list[Any] = []
+        self._answered: list[tuple[Array, Array]] = []
+        self._served: Candidate | None = None
 
     def next(self) -> tuple[FoldDone, FoldFiles]:
         """Fit and score the next fold."""
@@ -105,6 +113,7 @@ class Trial:
             folds=len(bench.folds),
             covers=covers,
             settled=family.settled(self._configuration.params, self._fitted) if last else None,
+            costs=self._costs(found, held, last),
         )
         part = FittedPart(found.estimator, found.present) if covers else None
         plan = bench.plan(number, self._configuration.plan) if covers else None
@@ -116,6 +125,19 @@ class Trial:
         factors = np.full(len(self._bench.prepared.classes or ()), np.nan)
         factors[found.present] = found.factors
         return factors
+
+    def _costs(self, found: FoldResult, held: Array, last: bool) -> dict[str, float]:
+        """Return the objectives beside the metric: what serving the first fold's model costs, what differs of all."""
+        bench, options = self._bench, self._bench.options
+        if not options.costs:
+            return {}
+        if self._served is None:
+            family = find_family(self._configuration.family)
+            plan = bench.plan(len(self._fitted) - 1, self._configuration.plan)
+            self._served = served(family, found.estimator, plan, bench.prepared, options.packaging)
+        self._answered.append((held, found.outputs))
+        rows, outputs = (np.concatenate([fold[side] for fold in self._answered]) for side in (0, 1))
+        return costs_of(options.costs, self._served, bench.prepared, Answered(rows, outputs), last)
 
     @property
     def _covers(self) -> bool:

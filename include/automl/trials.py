@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ class Running:
     settled: Params = field(default_factory=dict)
     folds: int = 0
     save_seconds: float = 0.0
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 class Trials:
@@ -56,6 +57,7 @@ class Trials:
         objective: Objective,
         seed: int,
         place: int | None = None,
+        costs: Sequence[str] = (),
     ) -> None:
         """Open the study ``name``, or make it.
 
@@ -67,6 +69,9 @@ class Trials:
             objective: what is optimised.
             seed: of the sampler.
             place: which of several processes this is, from 1; None when it is the only one that is left.
+            costs: names of the objectives beside the metric. TPE takes several (Ozaki et al. 2022, "Multiobjective
+                tree-structured Parzen estimator", JAIR 73), each family having parameters of its own; NSGA-II draws
+                such parameters at random, and needs more generations than a budget has trials.
 
         Raises:
             StorageError: there are several places, and the storage cannot be shared.
@@ -83,8 +88,10 @@ class Trials:
         self._task = task
         self._families = {family: find_family(family) for family in families}
         self._sign = 1.0 if objective.greater_is_better else -1.0
+        self._costs = tuple(costs)
+        directions = ["maximize", *["minimize"] * len(self._costs)]
         self._study = optuna.create_study(
-            storage=open_storage(storage), study_name=name, direction="maximize", load_if_exists=True
+            storage=open_storage(storage), study_name=name, directions=directions, load_if_exists=True
         )
         earlier = len(self._study.get_trials(deepcopy=False))
         # a search that goes on must not draw again what it drew before
@@ -207,17 +214,21 @@ class Trials:
         folds: int = 0,
         settled: Params | None = None,
         save_seconds: float = 0.0,
+        costs: Mapping[str, float] | None = None,
     ) -> bool:
         """Keep what a trial's next fold gave; return whether the trial should be pruned.
 
-        The first configuration of each family never is: a weak model of another kind may help an ensemble most.
+        The first configuration of each family never is: a weak model of another kind may help an ensemble most. Nor is
+        any where there are several objectives: a trial that is worse by the metric may be the best by another.
         """
         running = self._running[number]
-        running.folds, running.settled = folds, settled or {}
+        running.folds, running.settled, running.costs = folds, settled or {}, dict(costs or {})
         running.scores.append(score)
         running.fit_seconds += fit_seconds
         running.save_seconds += save_seconds
         running.refit_seconds = max(running.refit_seconds, refit_seconds)
+        if self._costs:
+            return False
         running.trial.report(self._sign * sum(running.scores) / len(running.scores), len(running.scores))
         return not running.trial.user_attrs.get("whole") and bool(running.trial.should_prune())
 
@@ -240,11 +251,14 @@ class Trials:
             settled=running.settled,
             folds=running.folds,
             save_seconds=running.save_seconds,
+            costs=running.costs,
         )
         running.trial.set_user_attr("record", asdict(record))
         states = {"done": optuna.trial.TrialState.COMPLETE, "pruned": optuna.trial.TrialState.PRUNED}
-        value = None if record.mean is None or state != "done" else self._sign * record.mean
-        self._study.tell(running.trial, value, states.get(state, optuna.trial.TrialState.FAIL))
+        values = None
+        if record.mean is not None and state == "done":
+            values = [self._sign * record.mean, *(record.costs[name] for name in self._costs)]
+        self._study.tell(running.trial, values, states.get(state, optuna.trial.TrialState.FAIL))
         return record
 
     def furthest(self) -> int | None:

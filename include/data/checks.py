@@ -120,6 +120,7 @@ _READING = ("select", "with", "values", "--", "/*")
 def _missing_columns(spec: ModelSpec, names: Sequence[str]) -> Iterator[Problem]:
     wanted = [("problem.target", spec.problem.target), ("problem.weight", spec.problem.weight)]
     wanted += [(f"data.{role}", getattr(spec.data, role)) for role in ("id", "time", "group")]
+    wanted += [("search.objectives", column) for column in spec.search.groups]
     lists = ("include", "exclude", "numeric", "categorical", "monotone")
     wanted += [(f"features.{role}", column) for role in lists for column in getattr(spec.features, role)]
     for place, column in wanted:

@@ -137,6 +137,8 @@ def _logged(spec: ModelSpec, platform: Platform, least_sent: float) -> tuple[pd.
         rows[column] = log["id"]  # the caller sent none: each prediction is an entity of its own
     if spec.problem.weight is not None and spec.problem.weight not in rows:
         rows[spec.problem.weight] = 1.0  # the caller sent none: each prediction counts once
+    for column in {*spec.search.groups} - {*rows.columns}:
+        rows[column] = None
     rows = normalise(rows)
     if spec.data.time is not None:
         rows[spec.data.time] = times

@@ -29,7 +29,7 @@ def evaluation_sections(
     """Return sections for `include.automl.page.extended`.
 
     Args:
-        values: ``metrics``, ``latency_ms`` and ``size_mb`` of the evaluation.
+        values: ``metrics``, ``latency_ms``, ``size_mb`` and ``differences`` of the evaluation.
         shap: as `include.evaluation.explain.shap_importance` gives it.
         dependence: as `include.evaluation.dependence.partial_dependence` gives it.
         pictures: folder of what `include.evaluation.plots` wrote; what is not there does not fit the task.
@@ -43,10 +43,12 @@ def evaluation_sections(
         (PLAIN, ("a single row, p50 and p95", f"{latency['p50']:.3g} and {latency['p95']:.3g} ms")),
         (PLAIN, ("what serving reads", f"{values['size_mb']:.3g} MiB")),
     ]
+    differences = [(PLAIN, (name, _number(value))) for name, value in values.get("differences", {}).items()]
     sections = [
         heading("Held-out rows"),
         table(("metric", "value", "interval"), figures),
         table(("cost", ""), costs),
+        *([table(("difference between groups", ""), differences)] if differences else []),
         _pictures(pictures, _ANSWERS),
         heading("What it rests on"),
         _pictures(pictures, _COLUMNS),

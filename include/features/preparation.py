@@ -36,6 +36,10 @@ LEAST_TRAIN, LEAST_TEST = 2, 1
 """Rows that each class needs: cross-validation must see a class in every fold's training rows."""
 
 
+MOST_GROUPS = 30
+"""Groups of a column that a search may be asked to treat alike."""
+
+
 class PreparationError(FactoryError):
     """The table cannot be made into training and held-out rows."""
 
@@ -95,6 +99,7 @@ def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool, champion: 
     before = None if champion is None or temporal else sides(champion, rows, y, target.classes)
     split = _split(spec, y, None if times is None else times[usable], groups, temporal, before)
     _enough(target, y, split, spec)
+    audit = {name: _groups_of(rows[name]) for name in spec.search.groups}
     features = read(rows, schema.fields)
     schema = _without_leaks(schema, features.iloc[split.train], y[split.train], spec)
     features = features[[field.name for field in schema.fields]]
@@ -110,6 +115,8 @@ def prepare_rows(frame: pd.DataFrame, spec: ModelSpec, ordered: bool, champion: 
         ordered=temporal,
         train_weights=weights[usable][split.train] if weights is not None else None,
         test_weights=weights[usable][split.test] if weights is not None else None,
+        train_audit={name: groups[split.train] for name, groups in audit.items()},
+        test_audit={name: groups[split.test] for name, groups in audit.items()},
     )
     return Preparation(prepared, schema, split, set_aside)
 
@@ -174,6 +181,21 @@ def _weights(frame: pd.DataFrame, spec: ModelSpec, wanted: Array) -> Array | Non
     if wanted.any():
         weights[wanted] = read_weights(frame.loc[wanted, spec.problem.weight])
     return weights
+
+
+def _groups_of(column: pd.Series) -> Array:
+    """Return the group of each row as text; a missing value is a group.
+
+    Raises:
+        PreparationError: there are too many, or there is one only.
+    """
+    texts: Array = column.astype(object).where(column.notna(), "(missing)").astype(str).to_numpy()
+    if not 2 <= (count := len(np.unique(texts))) <= MOST_GROUPS:
+        raise PreparationError(
+            f"search.objectives: column '{column.name}' has {count} groups, between 2 and {MOST_GROUPS} can be "
+            "compared; name another column, or put its values into groups"
+        )
+    return texts
 
 
 def _set_aside(known: Array, timed: Array, usable: Array, spec: ModelSpec) -> dict[str, int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,9 @@ class Prepared:
         ordered: training rows lie oldest first, so that folds must respect time.
         train_weights: how much each training row counts, all above 0, shape (rows,); None where all count the same.
         test_weights: likewise of the held-out rows.
+        train_audit: column → group of each training row, as text, shape (rows,): what the spec wants no differences
+            between. A column may be a feature besides.
+        test_audit: likewise of the held-out rows.
     """
 
     task: Task
@@ -53,6 +57,8 @@ class Prepared:
     ordered: bool = False
     train_weights: np.ndarray[Any, Any] | None = None
     test_weights: np.ndarray[Any, Any] | None = None
+    train_audit: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    test_audit: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write everything into ``folder``: two parquet files and ``prepared.json``."""
@@ -60,14 +66,19 @@ class Prepared:
         target, group, weight = _own_names(self.fields)
         train = {target: self.train_target, group: self.train_groups, weight: self.train_weights}
         test = {target: self.test_target, weight: self.test_weights}
-        for file, frame, columns in ((TRAIN, self.train, train), (TEST, self.test, test)):
+        for file, frame, columns, audit in (
+            (TRAIN, self.train, train, self.train_audit),
+            (TEST, self.test, test, self.test_audit),
+        ):
             known = {name: values for name, values in columns.items() if values is not None}
+            known |= {f"{group}.{place}": audit[name] for place, name in enumerate(audit)}
             frame.assign(**known).to_parquet(folder / file, index=False)
         meta = {
             "task": self.task,
-            "fields": [field.model_dump(mode="json") for field in self.fields],
+            "fields": [one.model_dump(mode="json") for one in self.fields],
             "classes": list(self.classes) if self.classes is not None else None,
             "ordered": self.ordered,
+            "audit": list(self.train_audit),
         }
         (folder / META).write_text(json.dumps(meta, indent=2), encoding="utf-8")
 
@@ -83,8 +94,9 @@ class Prepared:
         try:
             meta = json.loads((folder / META).read_text(encoding="utf-8"))
             train, test = pd.read_parquet(folder / TRAIN), pd.read_parquet(folder / TEST)
-            fields = tuple(Field.model_validate(field) for field in meta["fields"])
+            fields = tuple(Field.model_validate(one) for one in meta["fields"])
             target, group, weight = _own_names(fields)
+            audit = {name: f"{group}.{place}" for place, name in enumerate(meta.get("audit", ()))}
             return cls(
                 task=meta["task"],
                 fields=fields,
@@ -97,6 +109,8 @@ class Prepared:
                 ordered=meta["ordered"],
                 train_weights=train[weight].to_numpy() if weight in train.columns else None,
                 test_weights=test[weight].to_numpy() if weight in test.columns else None,
+                train_audit={name: train[kept].to_numpy() for name, kept in audit.items()},
+                test_audit={name: test[kept].to_numpy() for name, kept in audit.items()},
             )
         except (OSError, KeyError, ValueError) as error:
             raise PreparedError(f"{folder}: no valid prepared data ({error}); run the step 'prepare' again") from error
@@ -105,7 +119,7 @@ class Prepared:
 def _own_names(fields: tuple[Field, ...]) -> tuple[str, str, str]:
     """Return what target, group and weight are called in the files: names that no feature has."""
     target, group, weight = "__target__", "__group__", "__weight__"
-    taken = {field.name for field in fields}
-    while taken & {target, group, weight}:
+    taken = {one.name for one in fields}
+    while any(name.startswith((target, group, weight)) for name in taken):
         target, group, weight = f"_{target}", f"_{group}", f"_{weight}"
     return target, group, weight

@@ -89,6 +89,7 @@ def _known_columns(frame: pd.DataFrame, spec: ModelSpec) -> None:
     named += [(f"data.{role}", getattr(spec.data, role)) for role in ("id", "time", "group")]
     for key in ("include", "exclude", "numeric", "categorical", "monotone"):
         named += [(f"features.{key}", name) for name in getattr(spec.features, key)]
+    named += [("search.objectives", name) for name in spec.search.groups]
     problems = [
         Problem(f"{spec.name}: {where}", f"there is no column '{name}'", did_you_mean(name, columns))
         for where, name in named

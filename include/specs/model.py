@@ -11,9 +11,40 @@ from include.specs.data import Data
 from include.specs.errors import did_you_mean
 from include.specs.operation import Experiment, Monitoring, Release, Retraining
 from include.specs.pods import StepResources
-from include.specs.training import METRICS, Features, Gates, Packaging, Problem, Search
+from include.specs.training import (
+    COSTS,
+    METRICS,
+    OF_GROUPS,
+    Features,
+    Gates,
+    Packaging,
+    Problem,
+    Search,
+    SearchObjective,
+    Task,
+)
 
 SPEC_VERSION = 1
+
+
+def _misfit(objective: SearchObjective, metric: str, task: Task) -> str:
+    """Return why a model cannot have ``objective``; nothing where it can."""
+    name = objective.metric
+    if name == metric:
+        wrong = objective.max is not None or objective.group is not None
+        return f"'{name}' is the model's metric; give its bounds under gates.thresholds" if wrong else ""
+    if name not in COSTS:
+        hint = did_you_mean(name, [metric, *COSTS])
+        return f"'{name}' is neither the model's metric (problem.metric) nor a cost; {hint}"
+    if (name in OF_GROUPS) != (objective.group is not None):
+        return (
+            f"'{name}' is a difference between groups; name their column: group"
+            if name in OF_GROUPS
+            else (f"'{name}' has no groups; take group out")
+        )
+    if name == "demographic_parity_difference" and task != "binary":
+        return f"'{name}' needs a binary model; use metric_difference"
+    return ""
 
 
 class ModelSpec(Spec):
@@ -71,6 +102,16 @@ class ModelSpec(Spec):
         if self.features.monotone and (loose := {"student", "quantised"} & set(self.packaging.optimise)):
             named = ", ".join(sorted(loose))
             raise ValueError(f"packaging.optimise: {named} would not keep to features.monotone; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _objectives_fit_the_model(self) -> ModelSpec:
+        for place, one in enumerate(self.search.objectives):
+            if reason := _misfit(one, self.metric, self.problem.type):
+                raise ValueError(f"search.objectives.{place}: {reason}")
+        names = [one.name for one in self.search.objectives]
+        if names and (names.count(self.metric) != 1 or len(set(names)) < len(names)):
+            raise ValueError(f"search.objectives: name '{self.metric}' once, and each of the others once at most")
         return self
 
     @property

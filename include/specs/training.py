@@ -85,6 +85,30 @@ class Features(Spec):
         return {column: 1 if way == "increasing" else -1 for column, way in self.monotone.items()}
 
 
+COSTS = ("latency_ms", "size_mb", "demographic_parity_difference", "metric_difference")
+"""What a search may keep small beside its metric."""
+OF_GROUPS = ("demographic_parity_difference", "metric_difference")
+"""Those that are differences between the groups of a column."""
+
+
+class SearchObjective(Spec):
+    """One of several things that a search optimises at once: the model's metric, or a cost."""
+
+    metric: str
+    """The model's metric, or what is to be small: latency_ms (CPU time of a row, in the runtime that would serve),
+    size_mb (MiB of what that runtime reads), demographic_parity_difference (of the share of positive answers between
+    groups), metric_difference (of the model's metric between groups)."""
+    max: float | None = Field(default=None, ge=0)
+    """Of a cost: the most that the model may have of it."""
+    group: str | None = None
+    """Of the two differences: the column of the groups. It need not be a feature."""
+
+    @property
+    def name(self) -> str:
+        """The metric, and the column whose groups it is about."""
+        return f"{self.metric} by {self.group}" if self.group else self.metric
+
+
 class Search(Spec):
     """How long and over what the search runs."""
 
@@ -92,6 +116,8 @@ class Search(Spec):
     """Wall-clock bound of the search; it is kept."""
     families: tuple[Family, ...] = FAMILIES
     """Algorithm families to search over."""
+    objectives: tuple[SearchObjective, ...] = ()
+    """What is optimised at once: the model's metric, and what is to be small beside it; the metric alone when empty."""
     max_trials: int = Field(default=1000, ge=1)
     """Stop after this many trials, even when time is left."""
     folds: int | None = Field(default=None, ge=2, le=20)
@@ -114,6 +140,16 @@ class Search(Spec):
     """Share of rows held out for the gates: the latest ones when the data has a time."""
     seed: int = 7
     """Seed of every random choice."""
+
+    @property
+    def costs(self) -> tuple[SearchObjective, ...]:
+        """The objectives that are to be small."""
+        return tuple(one for one in self.objectives if one.metric in COSTS)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The columns between whose groups differences are to be small."""
+        return tuple(dict.fromkeys(one.group for one in self.costs if one.group is not None))
 
 
 class Packaging(Spec):

@@ -6,10 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from include.automl.page import extended
 from include.automl.report.build import REPORT
 from include.evaluation.dependence import COLUMNS, partial_dependence
 from include.evaluation.explain import permutation_importance, shap_importance
+from include.evaluation.fairness import BetweenGroups
 from include.evaluation.intervals import Scored, bootstrap_intervals
 from include.evaluation.latency import CALLS, single_row_latency, size_mb
 from include.evaluation.outputs import write_outputs
@@ -19,6 +22,7 @@ from include.features.prepared import Prepared
 from include.inference.frames import rows_of
 from include.inference.load import load_scorer
 from include.inference.scorer import Row, Scorer
+from include.specs import ModelSpec
 from include.specs.training import METRICS
 from include.steps.context import Outcome, StepContext
 from include.store.links import artifact_url
@@ -52,6 +56,7 @@ def run(context: StepContext) -> Outcome:
         "metrics": {name: interval.as_dict() for name, interval in intervals.items()},
         "latency_ms": latency,
         "size_mb": size_mb(folder),
+        "differences": _differences(spec, prepared, scored),
     }
     (work / "metrics.json").write_text(json.dumps(values, indent=2), encoding="utf-8")
     (work / "importance.json").write_text(json.dumps(importance, indent=2), encoding="utf-8")
@@ -69,6 +74,19 @@ def run(context: StepContext) -> Outcome:
     page = artifact_url(context.platform, spec.name, context.run, context.task, REPORT)
     known = context.result("search").links
     return Outcome(message, values, {"Report": page} | ({LINK: known[LINK]} if LINK in known else {}))
+
+
+def _differences(spec: ModelSpec, prepared: Prepared, scored: Scored) -> dict[str, float | None]:
+    """Return the differences between groups that the search was to keep small, on the held-out rows."""
+    found = {}
+    for one in spec.search.costs:
+        if one.group is None:
+            continue
+        measure = BetweenGroups(one.metric, spec.metric)
+        groups, weights = prepared.test_audit[one.group], prepared.test_weights
+        value = measure(prepared.test_target, scored.outputs, groups, weights, scored.threshold)
+        found[one.name] = value if np.isfinite(value) else None
+    return found
 
 
 def _outputs(scorer: Scorer, rows: Sequence[Row]) -> Any:

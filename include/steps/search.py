@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from include.automl.costs import Answered, costs_of
 from include.automl.leaderboard import ranked, write_leaderboard, write_plots
+from include.automl.pareto import excess
 from include.automl.record import Record
 from include.automl.report.build import REPORT
+from include.automl.report.front import draw_front
 from include.automl.search import Plan, SearchResult, forget, search
 from include.evaluation.metrics import best_threshold, metric
 from include.evaluation.outputs import write_outputs
@@ -52,14 +55,19 @@ def run(context: StepContext) -> Outcome:
     with tracking.system_metrics(run_id):
         result = search(plan, say)
         choice, threshold = _packaged(context, prepared, result, package)
-        if spec.search.ensemble and (reason := _refused(choice, package, spec)):
+        costs = _costs(plan, choice, prepared, result, threshold)
+        if plan.ensemble and (reason := _refused(choice, package, spec) or _exceeded(costs, plan)):
             note += f"; the ensemble {reason}, so that the best trial alone is the model"
             result = search(replace(plan, spec=_without_ensemble(spec)), say)
             shutil.rmtree(package)
             choice, threshold = _packaged(context, prepared, result, package)
+            costs = _costs(plan, choice, prepared, result, threshold)
+        result = _judged(result, costs, plan)
     target = prepared.train_target[result.oof.rows]
     choice = optimise(package, load_package(package), choice, prepared, spec)
     values = {**_values(spec, strategy, result, threshold, run_id), "packaging": choice.model_dump()}
+    if plan.costs:
+        values["objectives"] = costs
     _write(context, values, result, target)
     write_report(context, result, prepared, plan.budget)
     _log(context, tracking, run_id, values, plan, result, prepared)
@@ -94,6 +102,27 @@ def _refused(choice: Choice, package: Path, spec: ModelSpec) -> str:
     if (size := size_mb(package)) > spec.gates.max_size_mb:
         return f"has {size:.3g} MB (gates.max_size_mb: {spec.gates.max_size_mb:g})"
     return ""
+
+
+def _costs(plan: Plan, choice: Choice, prepared: Prepared, result: SearchResult, threshold: float) -> dict[str, float]:
+    """Return the objectives beside the metric, as measured of the packaged model and its out-of-fold predictions."""
+    served = next(candidate for candidate in choice.candidates if candidate.runtime == choice.runtime)
+    return costs_of(plan.costs, served, prepared, Answered(result.oof.rows, result.oof.outputs, threshold))
+
+
+def _exceeded(costs: dict[str, float], plan: Plan) -> str:
+    """Return which bound of the spec's objectives the model exceeds, or nothing."""
+    over = [name for name, _ in excess(costs, plan.costs)]
+    shown = [f"{cost.name} {costs[cost.name]:.3g} (at most {cost.bound:g})" for cost in plan.costs if cost.name in over]
+    return f"has {' and '.join(shown)}" if shown else ""
+
+
+def _judged(result: SearchResult, costs: dict[str, float], plan: Plan) -> SearchResult:
+    """Return ``result`` with a line on the bounds of the spec's objectives, where it has some."""
+    if all(cost.bound is None for cost in plan.costs):
+        return result
+    line = f"the model {_exceeded(costs, plan) or 'is within every bound of search.objectives'}"
+    return replace(result, notes=(*result.notes, line))
 
 
 def _without_ensemble(spec: ModelSpec) -> ModelSpec:
@@ -155,6 +184,7 @@ def _write(context: StepContext, values: dict[str, Any], result: SearchResult, t
         work, result, f"{context.spec.name}: leaderboard of the search", scorer.name, scorer.greater_is_better
     )
     write_plots(work / "plots", result.records, scorer.name, scorer.greater_is_better)
+    draw_front(work / "plots", result, scorer.name)
     oof = result.oof
     write_outputs(work / "oof.parquet", target, oof.outputs, row=oof.rows, fold=oof.folds)
 

@@ -10,15 +10,17 @@ from hashlib import sha256
 from pathlib import Path
 
 from include.automl.bench import Configuration
+from include.automl.costs import Cost
 from include.automl.pool import MakePool, Pool
 from include.automl.portfolio import allowed
 from include.automl.record import Record
 from include.automl.result import ENSEMBLE, configurations
 from include.automl.search import Plan
+from include.evaluation.fairness import BetweenGroups
 from include.evaluation.metrics import metric
 from include.registry.lineage import spec_digest
 from include.registry.models import Registry
-from include.specs import Platform
+from include.specs import ModelSpec, Platform
 from include.specs.params import TrainingParams
 from include.specs.training import FAMILIES
 from include.steps.context import StepContext
@@ -62,9 +64,16 @@ def plan_of(context: StepContext, place: int | None = None) -> tuple[str, Plan, 
         max_trials=len(first) or None,
         place=place,
         make_pool=_pool(platform),
+        costs=costs_asked(spec),
         neighbours=(spec.search.workers or 1) if platform.runtime == "process" and place is not None else 1,
     )
     return strategy, plan, note
+
+
+def costs_asked(spec: ModelSpec) -> tuple[Cost, ...]:
+    """Return what the search is to keep small beside the metric."""
+    costs = spec.search.costs
+    return tuple(Cost(one, None if one.group is None else BetweenGroups(one.metric, spec.metric)) for one in costs)
 
 
 def _usual(context: StepContext) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from include.automl.leaderboard import leaderboard_table, rows
 from include.automl.page import PLAIN, heading, page, paragraph, plots, table
 from include.automl.report.effort import by_family, use_of_budget
+from include.automl.report.front import front_sections
 from include.automl.report.learning import PICTURE
 from include.automl.report.why import reasons
 from include.automl.result import SearchResult
@@ -71,13 +72,14 @@ def search_report(
     sections = [
         heading("Why this model"),
         *map(paragraph, reasons(result, metric, greater_is_better)),
+        *front_sections(result, metric, pictures),
         heading("Where the time went"),
         table(("", ""), [(PLAIN, row) for row in use_of_budget(result.records, budget, result.seconds, parallel)]),
         table(("family", "fits, s", "share", "trials", "done", "failed", f"best {metric}", "weight"), efforts),
         plots((says, pictures / file) for file, says in shown.items() if (pictures / file).is_file()),
         heading("Leaderboard"),
         *([paragraph(more)] if more else []),
-        leaderboard_table(lines[:MOST], metric),
+        leaderboard_table(lines[:MOST], metric, result.costs),
         heading("Columns that are no features"),
         table(("column", "why"), left_out) if left_out else paragraph("Every column is a feature."),
         *map(paragraph, [*_columns(result), *notes]),
