@@ -91,6 +91,8 @@ class Conclusion:
             members = affordable(members, self.plan.budget * (1 + OVERRUN) - self.spent())
         else:
             members = self._refitted(members, best)
+            if notes and (fitted := members[0].record.number) != best[0].number:
+                notes = (*notes, f"it could not be fitted in time, so that trial {fitted} is the model")
         members.sort(key=lambda member: -member.weight)
         folds = self._blended(members)
         blend = _merged(folds, rows)
