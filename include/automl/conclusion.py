@@ -7,13 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from include.automl.bench import wide
-from include.automl.ensemble.assemble import Part, model_file, oof_file
 from include.automl.ensemble.calibration import Calibration, calibrate
 from include.automl.ensemble.greedy import select
-from include.automl.ensemble.prior import together
+from include.automl.ensemble.kept import Kept, merged
 from include.automl.folds import Array
 from include.automl.pareto import compromise, front
 from include.automl.pool import Pool, WorkerPool
@@ -44,8 +41,6 @@ _SAVING = 6.0
 write it without pickle. Measured on 4000 rows: 2 for linear models, 4 for LightGBM, 7 for forests."""
 _LIKELY = 5
 """Trials that an ensemble is likely to be made of."""
-HeldOutputs = tuple[Array, Array]
-"""Positions of the rows that a fold held, and what was predicted for them."""
 _RANKS = ("roc_auc", "average_precision", "roc_auc_ovr")
 """Metrics of ranks, which a calibration must not make ties for."""
 
@@ -70,6 +65,11 @@ class Conclusion:
     cores: int
     spent: Callable[[], float]
 
+    @property
+    def kept(self) -> Kept:
+        """What its trials left."""
+        return Kept(self.plan.scratch)
+
     def draw(self) -> SearchResult:
         """Return the final model.
 
@@ -83,10 +83,10 @@ class Conclusion:
         best, unbeaten, notes = self._compromised(best)
         candidates = self._candidates(best)
         rows = len(prepared.train)
-        outputs = {record.number: _merged(self._folds(record), rows) for record in candidates}
+        outputs = {record.number: merged(self.kept.folds(record), rows) for record in candidates}
         weights = self._weights(outputs, prepared, len(best[0].scores))
         members = [Member(record, weights[record.number]) for record in candidates if record.number in weights]
-        bagged = self.plan.ensemble and all(self._has_models(member.record) for member in members)
+        bagged = self.plan.ensemble and all(self.kept.has_models(member.record) for member in members)
         if bagged:
             members = affordable(members, self.plan.budget * (1 + OVERRUN) - self.spent())
         else:
@@ -94,8 +94,8 @@ class Conclusion:
             if notes and (fitted := members[0].record.number) != best[0].number:
                 notes = (*notes, f"it could not be fitted in time, so that trial {fitted} is the model")
         members.sort(key=lambda member: -member.weight)
-        folds = self._blended(members)
-        blend = _merged(folds, rows)
+        folds = self.kept.blended(members)
+        blend = merged(folds, rows)
         calibration = self._calibration(blend, prepared)
         file = self.plan.scratch / ESTIMATOR
         self._assemble(members, bagged, prepared, calibration, file)
@@ -135,9 +135,9 @@ class Conclusion:
     def _candidates(self, best: Sequence[Record]) -> list[Record]:
         """Return the best trials, those first that are the best of their family; all have predictions on all folds."""
         whole = [record for record in best if len(record.scores) == len(best[0].scores)] or [best[0]]
-        if not self._has_predictions(whole[0]):
+        if not self.kept.has_predictions(whole[0]):
             self._validate_again(whole[0])
-        whole = [record for record in whole if self._has_predictions(record)]
+        whole = [record for record in whole if self.kept.has_predictions(record)]
         if not self.plan.ensemble:
             return whole[:1]
         firsts = {record.configuration.family: record for record in reversed(whole)}
@@ -156,50 +156,6 @@ class Conclusion:
         heaviest = sorted(weights, key=lambda number: -weights[number])[: max(1, MOST_MODELS // max(1, folds))]
         total = sum(weights[number] for number in heaviest)
         return {number: weights[number] / total for number in heaviest}
-
-    # What they predicted
-
-    def _files(self, record: Record) -> list[Path]:
-        return [oof_file(self.plan.scratch, record.number, fold) for fold in range(len(record.scores))]
-
-    def _has_predictions(self, record: Record) -> bool:
-        return all(file.exists() for file in self._files(record))
-
-    def _has_models(self, record: Record) -> bool:
-        folds = range(len(record.scores))
-        return len(folds) == record.folds and all(
-            model_file(self.plan.scratch, record.number, fold).exists() for fold in folds
-        )
-
-    def _folds(self, record: Record) -> list[HeldOutputs]:
-        """Return what a trial predicted for the held rows of each fold."""
-        folds = []
-        for file in self._files(record):
-            with np.load(file) as kept:
-                folds.append((kept["rows"], kept["outputs"]))
-        return folds
-
-    def _factors(self, record: Record) -> list[Array] | None:
-        """Return what undid the weights of classes in each fold of a trial; None where classes had none."""
-        found = []
-        for file in self._files(record):
-            with np.load(file) as kept:
-                if "factors" not in kept:
-                    return None
-                found.append(kept["factors"])
-        return found
-
-    def _blended(self, members: Sequence[Member]) -> list[HeldOutputs]:
-        """Return the weighted mean of what the members predicted for the held rows of each fold."""
-        mine = [self._folds(member.record) for member in members]
-        weights = [member.weight for member in members]
-        return [
-            (
-                fold[0][0],
-                np.asarray(sum(weight * found for weight, (_, found) in zip(weights, fold, strict=True))),
-            )
-            for fold in zip(*mine, strict=True)
-        ]
 
     def _validate_again(self, record: Record) -> None:
         """Make the predictions again of a trial whose scratch folder is gone."""
@@ -276,16 +232,7 @@ class Conclusion:
     def _assemble(
         self, members: Sequence[Member], bagged: bool, prepared: Prepared, calibration: Calibration, file: Path
     ) -> None:
-        parts: list[Part] = []
-        for member in members:
-            number, configuration = member.record.number, member.record.configuration
-            folds: list[int | None] = list(range(len(member.record.scores))) if bagged else [None]
-            found = self._factors(member.record)
-            factors = [None] * len(folds) if found is None else found if bagged else [together(found)]
-            parts += [
-                Part(number, fold, configuration, member.weight / len(folds), by if by is None else tuple(by.tolist()))
-                for fold, by in zip(folds, factors, strict=True)
-            ]
+        parts = [part for member in members for part in self.kept.parts(member, bagged)]
         classes = len(prepared.classes) if prepared.classes is not None else None
         pool = self.pool if isinstance(self.pool, Pool) else Pool(self.setup)
         try:
@@ -340,19 +287,6 @@ def affordable(members: Sequence[Member], seconds: float) -> list[Member]:
 def _saving(record: Record) -> float:
     """Return the seconds that a trial's models of the folds are reckoned to take when the final model is saved."""
     return _SAVING * record.save_seconds
-
-
-def _merged(folds: Sequence[HeldOutputs], rows: int) -> OutOfFold:
-    """Return predictions by row, of ``rows``; of a row that several folds held, the mean."""
-    counts, places = np.zeros(rows), np.full(rows, -1)
-    totals = np.zeros((rows, *folds[0][1].shape[1:]))
-    for fold, (held, found) in reversed(list(enumerate(folds))):
-        totals[held] += found
-        counts[held] += 1
-        places[held] = fold
-    known = np.flatnonzero(counts)
-    shape = (-1,) + (1,) * (totals.ndim - 1)
-    return OutOfFold(known, places[known], totals[known] / counts[known].reshape(shape))
 
 
 def _applied(calibration: Calibration, outputs: Array) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from include.automl.bench import Configuration
 from include.automl.columns import ColumnChoice
 from include.automl.families import Family, Params, find_family
 from include.automl.record import Record, State, record_of
+from include.automl.sampling import STARTUP, Prefixed, flat, sampler
 from include.automl.storage import StorageError, exclusive, may_be_shared, open_storage
 from include.features.objective import Objective
 from include.specs.training import Task
@@ -19,8 +19,6 @@ from include.specs.training import Task
 if TYPE_CHECKING:
     import optuna
 
-STARTUP = 8
-"""Trials before the median may prune and the sampler leaves random search."""
 _SEEDS_APART = 100_003
 """Between the sampler's seeds of two places: places that drew the same would do the same work twice."""
 
@@ -95,7 +93,7 @@ class Trials:
         )
         earlier = len(self._study.get_trials(deepcopy=False))
         # a search that goes on must not draw again what it drew before
-        self._study.sampler = _sampler(seed + earlier + _SEEDS_APART * (place or 0))
+        self._study.sampler = sampler(seed + earlier + _SEEDS_APART * (place or 0))
         self._study.pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_min_trials=4)
         self._running: dict[int, Running] = {}
         self._columns: ColumnChoice | None = None
@@ -145,7 +143,7 @@ class Trials:
                         "generated": configuration.generated,
                         "left_out": configuration.left_out,
                     }
-                self._study.enqueue_trial(_flat(configuration), user_attrs=attributes, skip_if_exists=True)
+                self._study.enqueue_trial(flat(configuration), user_attrs=attributes, skip_if_exists=True)
 
     def ask(self, most: int) -> tuple[int, Configuration] | Record | None:
         """Return the number and the configuration of the next trial; its record where it fails at once.
@@ -163,7 +161,7 @@ class Trials:
                 trial.set_user_attr("place", self._place)
         family = self._families[trial.suggest_categorical("family", tuple(self._families))]
         try:
-            params = family.sample(_Prefixed(trial, family.name), self._task)
+            params = family.sample(Prefixed(trial, family.name), self._task)
             configuration = self._with_columns(trial, family, params)
         except Exception as error:
             self._running[trial.number] = Running(trial, Configuration(family.name, {}))
@@ -285,36 +283,3 @@ class Trials:
         """Return the trials that are done, the best first."""
         done = [record for record in self.records() if record.state == "done" and record.mean is not None]
         return sorted(done, key=lambda record: -self._sign * (record.mean or 0.0))
-
-
-@dataclass(frozen=True)
-class _Prefixed:
-    """An Optuna trial in which every name bears its family's: two families may call different things the same."""
-
-    trial: optuna.Trial
-    family: str
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        return float(self.trial.suggest_float(f"{self.family}.{name}", low, high, log=log))
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        return int(self.trial.suggest_int(f"{self.family}.{name}", low, high, log=log))
-
-    def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:
-        return self.trial.suggest_categorical(f"{self.family}.{name}", choices)
-
-
-def _flat(configuration: Configuration) -> dict[str, Any]:
-    """Return a configuration as Optuna keeps it."""
-    named = {f"{configuration.family}.{name}": value for name, value in configuration.params.items()}
-    return {"family": configuration.family, **named}
-
-
-def _sampler(seed: int) -> Any:
-    import optuna
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # 'group': a space for each family
-        return optuna.samplers.TPESampler(
-            multivariate=True, group=True, constant_liar=True, n_startup_trials=STARTUP, seed=seed
-        )
