@@ -47,7 +47,8 @@ def may_be_shared(storage: str) -> bool:
 def exclusive(storage: str, name: str) -> Iterator[None]:
     """Hold the lock ``name`` of ``storage`` for the length of the block; a killed holder frees it.
 
-    So does one whose machine is gone, within a minute. A storage that cannot be shared has no such lock: there the block runs without one.
+    So does one whose machine is gone, within a minute. A storage that cannot be shared has no such lock: there the
+    block runs without one.
     """
     if "://" not in storage:
         with FileLock(f"{storage}.turn.lock"):
