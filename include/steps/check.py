@@ -61,11 +61,11 @@ def check_model(spec: ModelSpec, platform: Platform) -> tuple[list[Problem], lis
 
 def device_problems(spec: ModelSpec, platform: Platform) -> list[Problem]:
     """Return that ``spec`` asks for a GPU that its search would not see, if so and if it runs on this machine."""
+    if spec.search.device == "cpu" or platform.runtime != "process" or platform.engines.search != "local":
+        return []
     from include.automl.device import device_problem
     from include.automl.portfolio import able
 
-    if platform.runtime != "process" or platform.engines.search != "local":
-        return []
     message = device_problem(spec.search.device, able(spec.search.families, spec.features)[0])
     return [Problem(f"{spec.name}: search.device", *message.split("; ", 1))] if message else []
 

@@ -39,7 +39,8 @@ def test_what_hardly_counts_decides_nothing(train: Callable[..., Training]) -> N
     assert [one.status for one in results.values()] == ["done"] * 4, [one.message for one in results.values()]
     assert results["search"].values["cv"]["mean"] > 0.8
     found = results["evaluate"].values["metrics"]["accuracy"]
-    assert 0.8 < found["low"] < found["value"] < found["high"]
+    assert 0.65 < found["low"] < found["value"] < found["high"]
+    assert found["value"] > 0.8
     with run.folder.store.local(run.folder.path("search", "package")) as folder:
         manifest = load_package(Path(folder)).manifest
     assert "weight" not in [field.name for field in manifest.features]
