@@ -31,7 +31,7 @@ def test_a_date_is_read_as_training_read_it(serve: Callable[..., Server], runtim
     assert answer("01/02/2026 08:00") == answer("2026-02-01T08:00:00Z") != answer("2026-01-02T08:00:00Z")
     assert answer("soon") == answer("31/02/2026") == answer(None)
     assert server.predict("churn", {**ROW, "seen": 5}).status_code == 422
-    shown = server.http.get("/v1/models/churn").json()["versions"][0]["features"]
+    shown = server.http.get("/models").json()["models"][0]["versions"][0]["features"]
     assert [field["writing"] for field in shown] == [None, None, None, "day first"]
     table = "age,vip,plan,seen\n33,true,pro,01/02/2026 08:00\n"
     response = server.http.post("/invocations", content=table, headers={"Content-Type": "text/csv"})
