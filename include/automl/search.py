@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from include.automl.bench import Options
 from include.automl.columns import ColumnChoice
-from include.automl.conclusion import Conclusion, reserve, set_aside
+from include.automl.conclusion import Conclusion
 from include.automl.device import device_problem
 from include.automl.memory import bound_bytes
 from include.automl.pool import Pool, warm_up
 from include.automl.portfolio import Shape, able, portfolio
 from include.automl.record import Record, State
+from include.automl.reserve import reserve, set_aside
 from include.automl.result import Plan, SearchError, SearchResult
 from include.automl.trials import Trials
 from include.automl.worker import Failed, Look, Looked, Setup, Validate

@@ -119,8 +119,8 @@ class Trials:
     def begin(self, first: Sequence[Configuration]) -> None:
         """Queue the configurations that are tried first, and again, once, those that a killed search was running.
 
-        At a place of several, those that were running at the same place; they have one deadline, which the first one
-        to begin sets going.
+        At a place of several, those that were running at the same place, or had none yet; they have one deadline,
+        which the first one to begin sets going.
         """
         import optuna
 
@@ -128,11 +128,13 @@ class Trials:
             if self._place is not None and not self.shared:
                 self._study.set_user_attr("opened", time.time())
             for frozen in self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-                if self._place not in (None, frozen.user_attrs.get("place")):
+                # one without a place: who asked for it was killed in `ask`, under this lock
+                if self._place is not None and frozen.user_attrs.get("place") not in (None, self._place):
                     continue
                 self._study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
-                if not frozen.user_attrs.get("again") and "family" in frozen.params:
-                    self._study.enqueue_trial(frozen.params, user_attrs={"again": True})
+                queued = frozen.system_attrs.get("fixed_params", {}) | frozen.params
+                if not frozen.user_attrs.get("again") and "family" in queued:
+                    self._study.enqueue_trial(queued, user_attrs={"again": True})
             seen: set[str] = set()
             for configuration in first:
                 whole = configuration.family not in seen

@@ -15,14 +15,17 @@ from include.features.prepared import Prepared
 from include.store.packages import load_package
 from tests.integration.automl.conftest import Training
 
+ROWS = 2400
+"""So many that the interval of an accuracy is narrow."""
+
 
 def half_wrong() -> pd.DataFrame:
     """Return rows of which each second one has the wrong class, and hardly any weight."""
     rng = np.random.default_rng(0)
-    values = rng.normal(size=(600, 3))
-    wrong = np.arange(600) % 2
-    truth = (values[:, 0] + 0.3 * rng.normal(size=600) > 0).astype(int)
-    weight = np.where(wrong, 1e-4, rng.uniform(1, 3, size=600))
+    values = rng.normal(size=(ROWS, 3))
+    wrong = np.arange(ROWS) % 2
+    truth = (values[:, 0] + 0.3 * rng.normal(size=ROWS) > 0).astype(int)
+    weight = np.where(wrong, 1e-4, rng.uniform(1, 3, size=ROWS))
     return pd.DataFrame(values, columns=["a", "b", "c"]).assign(weight=weight, y=np.where(wrong, 1 - truth, truth))
 
 
@@ -39,8 +42,7 @@ def test_what_hardly_counts_decides_nothing(train: Callable[..., Training]) -> N
     assert [one.status for one in results.values()] == ["done"] * 4, [one.message for one in results.values()]
     assert results["search"].values["cv"]["mean"] > 0.8
     found = results["evaluate"].values["metrics"]["accuracy"]
-    assert 0.65 < found["low"] < found["value"] < found["high"]
-    assert found["value"] > 0.8
+    assert 0.8 < found["low"] < found["value"] < found["high"]
     with run.folder.store.local(run.folder.path("search", "package")) as folder:
         manifest = load_package(Path(folder)).manifest
     assert "weight" not in [field.name for field in manifest.features]

@@ -132,6 +132,26 @@ def test_a_place_that_comes_back_takes_up_its_own_trial_and_no_other(shared: Cal
     assert again.ask(3) is None
 
 
+def test_a_place_that_was_killed_before_it_said_whose_its_trial_is_leaves_it_to_the_next(
+    shared: Callable[[int | None], Trials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = shared(1), shared(2)
+    mine, _ = two.ask(9)
+    with monkeypatch.context() as patch:
+        patch.setattr("optuna.Trial.set_user_attr", killed)
+        with pytest.raises(KeyboardInterrupt):
+            one.ask(9)
+    again = shared(1)
+    assert {record.number for record in again.records() if record.state == "interrupted"} == {mine + 1}
+    assert again.ask(9)[1] == FIRST[1], "the configuration that was queued is not lost"
+    assert again.ask(3) is not None, "what was interrupted does not count"
+    assert again.ask(3) is None
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_the_last_step_closes_what_lost_workers_left(shared: Callable[[int | None], Trials]) -> None:
     run(shared(1), 1.0)
     shared(2).ask(9)

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from include.automl.bench import Bench, Configuration
-from include.automl.conclusion import affordable, reserve, set_aside
 from include.automl.record import Record
+from include.automl.reserve import affordable, reserve, set_aside
 from include.automl.result import Member
 from include.automl.search import Plan
 from include.evaluation.metrics import metric
