@@ -57,8 +57,8 @@ def draw_front(folder: Path, result: SearchResult, metric: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     others = [record for record in result.records if record.state == "done" and record.number not in result.front]
     chosen = [member.record for member in result.members]
-    figure = Figure(figsize=(4.6 * len(result.costs), 4), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(result.costs), squeeze=False)[0], result.costs, strict=True):
+    figure = Figure(figsize=(5.5, 3.2 * len(result.costs)), layout="constrained")
+    for axes, name in zip(figure.subplots(len(result.costs), squeeze=False)[:, 0], result.costs, strict=True):
         for records, style, label in (
             (others, {"color": "grey", "alpha": 0.5, "marker": "."}, "beaten"),
             (_unbeaten(result), {"color": "C0", "marker": "o"}, "front"),
@@ -67,6 +67,7 @@ def draw_front(folder: Path, result: SearchResult, metric: str) -> None:
             points = _points(records, name)
             axes.scatter([cost for cost, _ in points], [mean for _, mean in points], label=label, **style)
         axes.set(xlabel=name, ylabel=metric)
+        axes.locator_params(axis="x", nbins=5)
     axes.legend()
     figure.savefig(folder / PICTURE, dpi=110)
 
