@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.evaluation.evidently_report import HTML, JSON, Side, write_report
+from include.evaluation.evidently_report import HTML, JSON, Side, chi_square_bound, write_report
 from include.evaluation.intervals import Scored
 from include.store.packages import Field, typed
 
@@ -58,6 +58,37 @@ def test_rows_of_one_population_do_not_drift(tmp_path: Path, task: str, rows: in
     assert {"ValueDrift", "MissingValueCount", "MAE" if task == "regression" else "Accuracy"} <= kinds
     counted = next(m for m in metrics if m["config"]["type"].endswith(":DriftedColumnsCount"))
     assert counted["value"]["count"] == 0
+
+
+def test_few_held_out_rows_do_not_drift_by_chance(tmp_path: Path) -> None:
+    """Between 1800 and 600 rows of one population, a distance of 0.1 is chance in one column of ten."""
+    fields = tuple(Field(name=f"x{number}", type="number") for number in range(60))
+    sides = []
+    for rows, seed in ((1800, 0), (600, 1)):
+        rng = np.random.default_rng(seed)
+        frame = pd.DataFrame(rng.normal(size=(rows, len(fields))), columns=[field.name for field in fields])
+        sides.append(Side(frame, rng.normal(size=rows), Scored(rng.normal(size=rows))))
+    far = [abs(sides[0].frame[name].mean() - sides[1].frame[name].mean()) for name in sides[0].frame]
+    assert max(far) > 0.1
+    assert write_report(tmp_path, sides[0], sides[1], fields, None, 0.5)["drifted"] == []
+
+
+@pytest.mark.parametrize(("before", "after", "levels"), [(400, 400, 2), (900, 300, 5), (300, 900, 3)])
+def test_evidentlys_chi_square_keeps_its_false_alarms(before: int, after: int, levels: int) -> None:
+    """Simulated: 2000 pairs of samples of one population, at 5 %; by its own p-value it calls too many different."""
+    from evidently.legacy.calculations.stattests import chi_stat_test
+    from evidently.legacy.core import ColumnType
+
+    rng = np.random.default_rng(0)
+    shares = np.arange(1, levels + 1) / np.arange(1, levels + 1).sum()
+    called, naive, pairs = 0, 0, 2000
+    for _ in range(pairs):
+        one, other = (pd.Series(rng.choice(levels, rows, p=shares)) for rows in (before, after))
+        value = chi_stat_test(one, other, ColumnType.Categorical, 0.05).drift_score
+        called += value < chi_square_bound(0.05, one, other)
+        naive += value < 0.05
+    assert called / pairs == pytest.approx(0.05, abs=0.02)
+    assert naive > called
 
 
 @pytest.mark.parametrize("rows", [600, 12_000])
