@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import ClientError
-from airflow.providers.cncf.kubernetes.exceptions import KubernetesApiError, KubernetesApiPermissionError
+from airflow.providers.cncf.kubernetes.exceptions import KubernetesApiError
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
 from airflow.providers.cncf.kubernetes.triggers.pod import ContainerState, KubernetesPodTrigger
 from airflow.triggers.base import TriggerEvent
@@ -25,6 +26,8 @@ SILENCE = timedelta(minutes=30)
 """How long the API server may be away before the task's next try asks it again."""
 LOST = timedelta(minutes=2)
 """How long a pod may be on its way out before its node counts as lost."""
+RENEWED_SECONDS = 60.0
+"""How long a connection to the API server is used: making one costs more than a look, and tokens do not last."""
 _AWAY = (KubernetesApiError, ClientError, HTTPError, OSError, asyncio.TimeoutError)
 _LOOK_SECONDS = 5.0
 """Least time between two looks at why a pod does not start."""
@@ -100,12 +103,19 @@ class StepPodTrigger(KubernetesPodTrigger):
         event = None
         while event is None:
             try:
-                event = await self._look()
-                heard = time.monotonic()
-            except KubernetesApiPermissionError as error:
-                event = self._event("stuck", f"the triggerer may not read pods in '{self.pod_namespace}': {error}")
+                async with self.hook.get_conn() as connection:
+                    api, made = client.CoreV1Api(connection), time.monotonic()
+                    while event is None and time.monotonic() - made < RENEWED_SECONDS:
+                        event = await self._look(api)
+                        heard = time.monotonic()
+                        if event is None:
+                            await asyncio.sleep(self.poll_interval)
             except client.ApiException as error:
-                self.log.warning("The API server answered %s: %s", error.status, error.reason)
+                if error.status == HTTPStatus.FORBIDDEN:
+                    refused = f"the triggerer may not read what is in '{self.pod_namespace}': {error}"
+                    event = self._event("stuck", refused)
+                else:
+                    self.log.warning("The API server answered %s: %s", error.status, error.reason)
             except _AWAY as error:
                 self.log.warning("The API server is away: %r", error)
             if event is None and time.monotonic() - heard > SILENCE.total_seconds():
@@ -114,12 +124,12 @@ class StepPodTrigger(KubernetesPodTrigger):
                 await asyncio.sleep(self.poll_interval)
         yield event
 
-    async def _look(self) -> TriggerEvent | None:
+    async def _look(self, api: client.CoreV1Api) -> TriggerEvent | None:
         """Look at the pod once; return the event that ends the watch, or None to go on."""
         try:
-            pod = await self.hook.get_pod(self.pod_name, self.pod_namespace)
+            pod = await api.read_namespaced_pod(self.pod_name, self.pod_namespace)
         except client.ApiException as error:
-            if error.status != 404:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return self._event("gone", "the pod is gone")
         if event := self._end(pod):
@@ -127,7 +137,7 @@ class StepPodTrigger(KubernetesPodTrigger):
         now = time.monotonic()
         if pod.status.phase == "Pending" and now - self._looked > _LOOK_SECONDS:
             self._looked = now
-            if trouble := await self._trouble(pod):
+            if trouble := await self._trouble(api, pod):
                 return self._event("stuck", trouble)
         if pod.status.phase == "Running" and now - self._logged > self._log_seconds:
             self._logged = now
@@ -144,17 +154,15 @@ class StepPodTrigger(KubernetesPodTrigger):
             return self._event("gone", f"the pod is being deleted since {leaving}; its node does not answer")
         return None
 
-    async def _trouble(self, pod: Any) -> str | None:
-        async with self.hook.get_conn() as connection:
-            api = client.CoreV1Api(connection)
-            of_pod = f"involvedObject.name={self.pod_name}"
-            events = (await api.list_namespaced_event(self.pod_namespace, field_selector=of_pod)).items
-            try:
-                nodes = (await api.list_node()).items
-            except client.ApiException as error:
-                if error.status != 403:
-                    raise
-                nodes = None
+    async def _trouble(self, api: client.CoreV1Api, pod: Any) -> str | None:
+        of_pod = f"involvedObject.name={self.pod_name}"
+        events = (await api.list_namespaced_event(self.pod_namespace, field_selector=of_pod)).items
+        try:
+            nodes = (await api.list_node()).items
+        except client.ApiException as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            nodes = None
         return startup_trouble(pod, events, nodes, datetime.now(UTC), self.pending, self.start)
 
     def _event(self, status: str, message: str) -> TriggerEvent:

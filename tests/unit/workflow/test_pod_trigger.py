@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from kubernetes_asyncio import client
@@ -31,8 +33,14 @@ class Hook:
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
+        self.connections = 0
 
-    async def get_pod(self, name: str, namespace: str) -> client.V1Pod:
+    @asynccontextmanager
+    async def get_conn(self):
+        self.connections += 1
+        yield self
+
+    async def read_namespaced_pod(self, name: str, namespace: str) -> client.V1Pod:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -41,6 +49,10 @@ class Hook:
 
 def event(*answers: Any, trouble: str | None = None) -> dict[str, Any]:
     """Return the payload of the trigger's event when the API server gives these answers."""
+    return watched(Hook(*answers), trouble)
+
+
+def watched(hook: Hook, trouble: str | None = None) -> dict[str, Any]:
     made = StepPodTrigger(
         pod_name="shop-gate-1",
         pod_namespace="ml",
@@ -51,9 +63,9 @@ def event(*answers: Any, trouble: str | None = None) -> dict[str, Any]:
         logging_interval=15,
         poll_interval=0.001,
     )
-    made._hook = Hook(*answers)
+    made._hook = hook
 
-    async def found(_: Any) -> str | None:
+    async def found(*_: Any) -> str | None:
         return trouble
 
     made._trouble = found
@@ -61,7 +73,8 @@ def event(*answers: Any, trouble: str | None = None) -> dict[str, Any]:
     async def first() -> Any:
         return [one async for one in made.run()]
 
-    (only,) = asyncio.run(asyncio.wait_for(first(), 10))
+    with patch.object(module.client, "CoreV1Api", lambda connection: connection):
+        (only,) = asyncio.run(asyncio.wait_for(first(), 10))
     return only.payload
 
 
@@ -106,11 +119,22 @@ def test_why_a_pod_does_not_start_is_looked_at_while_it_is_pending(monkeypatch):
 
 
 def test_a_triggerer_without_rights_says_so():
-    from airflow.providers.cncf.kubernetes.exceptions import KubernetesApiPermissionError
-
-    told = event(KubernetesApiPermissionError("403"))
+    told = event(client.ApiException(status=403, reason="Forbidden"))
     assert told["status"] == "stuck"
-    assert "may not read pods in 'ml'" in told["message"]
+    assert "may not read what is in 'ml'" in told["message"]
+
+
+def test_one_connection_serves_many_looks_until_it_breaks_or_is_old(monkeypatch):
+    hook = Hook(*[pod("Running")] * 20, pod("Succeeded", 0))
+    assert watched(hook)["status"] == "ended"
+    assert hook.connections == 1
+    hook = Hook(*[pod("Running")] * 5, OSError("reset"), *[pod("Running")] * 5, pod("Succeeded", 0))
+    assert watched(hook)["status"] == "ended"
+    assert hook.connections == 2
+    monkeypatch.setattr(module, "RENEWED_SECONDS", 0.0005)
+    hook = Hook(*[pod("Running")] * 20, pod("Succeeded", 0))
+    assert watched(hook)["status"] == "ended"
+    assert hook.connections > 5
 
 
 def test_airflow_keeps_the_path_of_a_kubeconfig_and_not_its_content(tmp_path):
