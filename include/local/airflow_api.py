@@ -13,6 +13,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from include.specs import FactoryError
 
 ENDED = ("success", "failed")
+PAGE = 100
+"""Most entries that Airflow gives at once by default."""
 
 
 class AirflowApiError(FactoryError):
@@ -83,14 +85,22 @@ class AirflowApi:
             raise kind(f"{method} {path}: Airflow answered {response.status_code}: {response.text[:500]}")
         return response.json()
 
+    def _pages(self, path: str, key: str) -> list[dict[str, Any]]:
+        """Return every entry of a list, which Airflow hands out by at most 100, whatever limit is asked for."""
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self._call("GET", path, params={"limit": PAGE, "offset": len(found)})
+            found += answer[key]
+            if not answer[key] or len(found) >= answer["total_entries"]:
+                return found
+
     def dag_ids(self) -> list[str]:
         """Return the ids of every DAG that Airflow knows."""
-        return [dag["dag_id"] for dag in self._call("GET", "/dags", params={"limit": 1000})["dags"]]
+        return [dag["dag_id"] for dag in self._pages("/dags", "dags")]
 
     def import_errors(self) -> list[str]:
         """Return the text of every import error."""
-        found = self._call("GET", "/importErrors", params={"limit": 100})["import_errors"]
-        return [error["stack_trace"] for error in found]
+        return [error["stack_trace"] for error in self._pages("/importErrors", "import_errors")]
 
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> DagRun:
         """Start a run; a run of that id that exists already is returned as it is."""
@@ -114,12 +124,11 @@ class AirflowApi:
     def tasks(self, run: DagRun) -> list[TaskState]:
         """Return the tasks of a run."""
         path = f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}/taskInstances"
-        found = self._call("GET", path, params={"limit": 200})["task_instances"]
         return [
             TaskState(
                 item["task_id"], item["state"], _time(item["start_date"]), _time(item["end_date"]), item["try_number"]
             )
-            for item in found
+            for item in self._pages(path, "task_instances")
         ]
 
     def run_url(self, run: DagRun) -> str:

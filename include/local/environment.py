@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from include.specs import ROOT, Platform
 
 ADMIN = "admin"
+PARSED_EVERY, PARSED_SECONDS = "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "30"
+"""Seconds until a new spec is seen; with many models, and pods, set more: docs/airflow.md says what a pass costs."""
 
 
 def stack_secrets(platform: Platform) -> dict[str, str]:
@@ -66,7 +68,7 @@ def stack_environment(platform: Platform) -> dict[str, str]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+        PARSED_EVERY: os.environ.get(PARSED_EVERY, PARSED_SECONDS),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(airflow_home / "logs"),
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",  # those of a scheduler that was killed

@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 
 from include.local.airflow_api import AirflowApi
-from include.local.environment import ADMIN, stack_secrets
+from include.local.environment import ADMIN, PARSED_EVERY, stack_secrets
 from include.local.stack import Stack as LocalStack
 from include.specs import ROOT, Platform, load_platform
 from tests.cluster.conftest import IMAGE, S3_ENDPOINT, Cluster
@@ -114,6 +114,7 @@ def pod_stack(cluster: Cluster, folder: Path, host: str, database: str, redis: s
                 "volumes": [{"name": "models", "path": MODELS, "config_map": "factory-models"}],
             }
         ),
+        PARSED_EVERY: "120",
         **_airflow_database(database),
         "MLFLOW_BACKEND_STORE_URI": f"{database.rpartition('/')[0]}/mlflow",
         "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{bucket}/mlflow",

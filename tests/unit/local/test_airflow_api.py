@@ -17,7 +17,8 @@ def client(*answers: tuple[int, object]) -> tuple[AirflowApi, list[str]]:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/auth/token":
             return httpx.Response(201, json={"access_token": "x"})
-        asked.append(f"{request.method} {request.url.path}")
+        offset = request.url.params.get("offset")
+        asked.append(f"{request.method} {request.url.path}" + (f" from {offset}" if offset else ""))
         status, body = left.pop(0)
         return httpx.Response(status, json=body)
 
@@ -37,3 +38,12 @@ def test_a_refusal_is_told_at_once() -> None:
     with pytest.raises(AirflowApiError, match=r"404.*no such DAG"):
         api.trigger("a", "r", {})
     assert len(asked) == 1
+
+
+def test_a_list_is_read_page_by_page() -> None:
+    pages = [
+        {"dags": [{"dag_id": f"d{i}"} for i in range(*span)], "total_entries": 110} for span in ((100,), (100, 110))
+    ]
+    api, asked = client(*((200, page) for page in pages))
+    assert api.dag_ids() == [f"d{i}" for i in range(110)]
+    assert asked == ["GET /api/v2/dags from 0", "GET /api/v2/dags from 100"]
