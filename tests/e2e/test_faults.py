@@ -21,6 +21,7 @@ from include.store.routes import RouteStore
 from tests.e2e.conftest import Stack
 
 T = TypeVar("T")
+pytestmark = pytest.mark.xdist_group("faults")
 
 
 @pytest.fixture(scope="module")
