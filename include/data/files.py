@@ -46,12 +46,14 @@ class FileSource(Source):
         """Return the file system and the path in it of a file that exists."""
         try:
             filesystem, path = file_system_of(self._path if "://" in self._path else str(ROOT / self._path))
+            is_file = filesystem.isfile(path)
+            is_folder = not is_file and filesystem.isdir(path)
         except (ImportError, ValueError, OSError) as error:
             raise self._unreadable(error, "use a path, or a URI whose fsspec package is installed") from error
-        if filesystem.isfile(path):
+        if is_file:
             return filesystem, path
         folder = str(PurePosixPath(path).parent)
-        if filesystem.isdir(path):
+        if is_folder:
             raise self.error(self._field, f"{self.title} is a folder", "name a file in it")
         siblings = [PurePosixPath(str(name)).name for name in _list(filesystem, folder)]
         fix = did_you_mean(PurePosixPath(path).name, siblings) or "check the path (it is relative to the project)"

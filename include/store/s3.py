@@ -91,10 +91,21 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]
         bucket, key = self._split(path)
         if key and (one := self._object(bucket, key)):
             return one
-        first = next(self._pages(bucket, f"{key}/" if key else "", most=1))
-        if key and not first.get("KeyCount"):
+        if self._first(bucket, f"{key}/" if key else "") is None and key:
             raise FileNotFoundError(f"s3://{bucket}/{key}")
         return _folder(f"{bucket}/{key}" if key else bucket)
+
+    def exists(self, path: str, **_options: Any) -> bool:
+        """Tell whether there is such an object or folder; unlike fsspec's own, an error is not taken for a no."""
+        return self._type(path) is not None
+
+    def isfile(self, path: str) -> bool:
+        """Tell whether ``path`` is an object; see `exists`."""
+        return self._type(path) == "file"
+
+    def isdir(self, path: str) -> bool:
+        """Tell whether something is below ``path``; see `exists`."""
+        return self._type(path) == "directory"
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **_options: Any) -> bytes:
         """Return the bytes of an object, or those from ``start`` to before ``end``."""
@@ -175,8 +186,19 @@ class S3FileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     def _object(self, bucket: str, key: str) -> dict[str, Any] | None:
         """Return the object of exactly this key: it sorts before all others that begin with it."""
-        first = next(self._pages(bucket, key, most=1)).get("Contents", [])
-        return _file(bucket, first[0]) if first and first[0]["Key"] == key else None
+        first = self._first(bucket, key)
+        return _file(bucket, first) if first and first["Key"] == key else None
+
+    def _first(self, bucket: str, prefix: str) -> dict[str, Any] | None:
+        """Return the first object whose key begins with ``prefix``; a busy server may give empty pages before it."""
+        pages = self._pages(bucket, prefix, most=1)
+        return next((one for page in pages for one in page.get("Contents", ())), None)
+
+    def _type(self, path: str) -> str | None:
+        try:
+            return str(self.info(path)["type"])
+        except FileNotFoundError:
+            return None
 
     def _pages(self, bucket: str, prefix: str, most: int = 1000, **options: Any) -> Iterator[dict[str, Any]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
@@ -85,9 +86,10 @@ class TestMoto(ArtifactsContract):
 
 
 class Refusals(ThreadingHTTPServer):
-    """Answers every request with the error that it is told, so often as it is told, and an empty listing after that."""
+    """Answers every listing with the error that it is told, so often as it is told, then with ``pages``; has no object."""
 
     code, status, times = "", 403, 0
+    pages: tuple[str, ...] = ("<KeyCount>0</KeyCount>",)
     daemon_threads = True
 
 
@@ -96,8 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.times -= 1
-        status, body = 200, "<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>"
-        if self.server.times >= 0:
+        page = parse_qs(urlsplit(self.path).query).get("continuation-token", ["0"])[0]
+        status, body = 200, f"<ListBucketResult>{self.server.pages[int(page)]}</ListBucketResult>"
+        if "list-type" not in self.path:
+            status, body = 404, "<Error><Code>NoSuchKey</Code><Message>m</Message></Error>"
+        elif self.server.times >= 0:
             status, body = self.server.status, f"<Error><Code>{self.server.code}</Code><Message>m</Message></Error>"
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -154,6 +159,22 @@ def test_a_server_that_stays_away_is_told(refusals: Refusals) -> None:
     refusals.code, refusals.status, refusals.times = "SlowDown", 503, 10_000
     with pytest.raises(TemporarilyUnavailableError, match=r"SlowDown.*AWS_ENDPOINT_URL"):
         ArtifactStore("s3://bucket/x", patience=1).exists("a")
+
+
+def test_a_busy_server_is_not_taken_for_one_that_has_nothing(refusals: Refusals) -> None:
+    refusals.code, refusals.status, refusals.times = "SlowDown", 503, 10_000
+    with (
+        pytest.raises(TemporarilyUnavailableError, match="SlowDown"),
+        ArtifactStore("s3://bucket/x", patience=1).local("a"),
+    ):
+        pass
+
+
+def test_an_empty_page_is_not_the_end_of_a_listing(refusals: Refusals) -> None:
+    more = "<KeyCount>0</KeyCount><IsTruncated>true</IsTruncated><NextContinuationToken>1</NextContinuationToken>"
+    one = "<KeyCount>1</KeyCount><Contents><Key>x/a/b</Key><Size>3</Size></Contents>"
+    refusals.pages = (more, one)
+    assert ArtifactStore("s3://bucket/x").exists("a")
 
 
 def test_an_endpoint_where_nothing_listens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
