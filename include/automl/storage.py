@@ -13,7 +13,12 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from include.specs import FactoryError
+from include.store.database import UNAVAILABLE
 from include.store.postgres import CLIENT, make_database, watched
+from include.store.retry import keep_trying
+
+PATIENCE = 60.0
+"""Seconds for which a database that does not answer is asked again: a search is too dear to fail at a busy moment."""
 
 
 class StorageError(FactoryError):
@@ -21,15 +26,24 @@ class StorageError(FactoryError):
 
 
 def open_storage(storage: str) -> Any:
-    """Return Optuna's storage: SQL for a URI, a journal file for a path."""
+    """Return Optuna's storage: SQL for a URI, a journal file for a path.
+
+    Raises:
+        TemporarilyUnavailableError: the database did not answer for `PATIENCE` seconds.
+    """
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
     if "://" in storage:
-        make_database(storage)
-        with exclusive(storage, "the tables"):  # two processes that make the tables at once would stumble
-            client = CLIENT if may_be_shared(storage) else {}
-            return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True, "connect_args": client})
+
+        def opened() -> Any:
+            make_database(storage)
+            with exclusive(storage, "the tables"):  # two processes that make the tables at once would stumble
+                client = CLIENT if may_be_shared(storage) else {}
+                return RDBStorage(storage, engine_kwargs={"pool_pre_ping": True, "connect_args": client})
+
+        service = f"the study's database {sa.make_url(storage).render_as_string(hide_password=True)}"
+        return keep_trying(opened, service, PATIENCE, UNAVAILABLE, "start it, or correct FACTORY_OPTUNA_URI")
     file = Path(storage)
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{file}.lock")
