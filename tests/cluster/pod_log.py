@@ -15,6 +15,7 @@ class PodLog:
     def __init__(self, api: Any, namespace: str) -> None:
         self._api, self._namespace = api, namespace
         self._labels: dict[str, dict[str, str]] = {}
+        self._failed: set[str] = set()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -29,6 +30,8 @@ class PodLog:
                 ):
                     pod = event["object"]
                     self._labels[pod.metadata.name] = dict(pod.metadata.labels or {})
+                    if pod.status.phase == "Failed":
+                        self._failed.add(pod.metadata.name)
             except Exception:
                 self._stopped.wait(0.5)  # the API server may be away; what is there is listed again
 
@@ -43,6 +46,11 @@ class PodLog:
             for name, labels in list(self._labels.items())
             if all(labels.get(LABEL + key) == value for key, value in wanted.items())
         }
+
+    @property
+    def failed(self) -> set[str]:
+        """Return the names of the pods that ended ill."""
+        return set(self._failed)
 
     def tries(self, **wanted: str) -> Counter[tuple[str, str, str]]:
         """Return how many pods each (model, run, step) had."""
