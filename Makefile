@@ -86,7 +86,7 @@ test-engines: .venv-engines/ready  ## Run the tests of Ray and Spark on small cl
 	.venv-engines/bin/python -m pytest tests/engines
 
 test-e2e: .venv/dev  ## Run the whole life and the Airflow UI in a browser
-	$(BIN)/pytest -n 2 --dist loadgroup tests/e2e --timeout=1800
+	$(BIN)/pytest tests/e2e --timeout=1800
 
 # ml first: airflow and feast are built above it
 IMAGES := ml airflow feast mlflow serving seldon

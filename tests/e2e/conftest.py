@@ -1,4 +1,4 @@
-"""One embedded stack for each group of tests, with a home and ports of its own, and two models on real data."""
+"""One embedded stack for the whole session, with a home and ports of its own, and two models on real data."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ from include.store.routes import RouteStore
 from tests.e2e.conftest import Stack
 
 T = TypeVar("T")
-pytestmark = pytest.mark.xdist_group("faults")
 
 
 @pytest.fixture(scope="module")

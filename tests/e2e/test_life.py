@@ -16,7 +16,6 @@ from include.store.signals import SignalStore
 from tests.e2e.conftest import Stack
 
 OWN = ("telco", "california")
-pytestmark = pytest.mark.xdist_group("life")
 
 
 @pytest.fixture(scope="session")

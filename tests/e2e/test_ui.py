@@ -13,7 +13,6 @@ from include.local.environment import ADMIN, stack_secrets
 from include.registry.models import Registry
 from tests.e2e.conftest import Stack
 
-pytestmark = pytest.mark.xdist_group("life")
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --disable-background-networking --disable-component-update --disable-sync"
 
