@@ -83,7 +83,7 @@ def test_two_runs_of_a_model_at_once_register_it_once(stack: Stack, api: Airflow
 
 
 def test_a_killed_model_server_keeps_its_release_and_its_answers(stack: Stack, api: AirflowApi) -> None:
-    wait_for(lambda: RouteStore(stack.platform).get("diabetes"), 180, "the release of diabetes")
+    wait_for(lambda: RouteStore(stack.platform).get("diabetes"), 400, "the release of diabetes")
     wait_for(lambda: Registry(stack.platform).get("diabetes", "champion"), 60, "the champion of diabetes")
     before = RouteStore(stack.platform).get("diabetes")
     url = stack.platform.serving_url
