@@ -49,6 +49,7 @@ def stack_environment(platform: Platform) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_TRACKING_URI": platform.mlflow_uri,
         "FACTORY_HOME": str(platform.home),
+        "FACTORY_RUNTIME": platform.runtime,
         "AIRFLOW_HOME": str(airflow_home),
         "AIRFLOW__API__BASE_URL": platform.airflow_url,
         "AIRFLOW__API__HOST": airflow.hostname or "127.0.0.1",
@@ -63,6 +64,7 @@ def stack_environment(platform: Platform) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{platform.airflow_url.rstrip('/')}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": "False",  # the plugin imports ahead of forks
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from include.registry.lineage import LIBRARY
+from include.store.parser import PARSER
 
 HOUSE = LIBRARY.name
-_PARSER = threading.Lock()
-"""Python 3.11 counts the parser's depth for all threads together, and fails where two parse at once."""
 
 
 def needed_files(modules: Iterable[str]) -> list[Path]:
@@ -26,7 +24,7 @@ def needed_files(modules: Iterable[str]) -> list[Path]:
         if file is None or file in found:
             continue
         found.add(file)
-        with _PARSER:
+        with PARSER:
             tree = ast.parse(file.read_text(encoding="utf-8"))
         waiting += _imported(tree)
         waiting += [_name(parent) for parent in file.parents if parent.is_relative_to(LIBRARY)]

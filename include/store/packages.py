@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.specs.errors import FactoryError
 from include.specs.training import Task
+from include.store.parser import PARSER
 from include.store.times import Writing, times_of
 
 if TYPE_CHECKING:
@@ -211,12 +212,18 @@ def load_package(folder: Path) -> ModelPackage:
     Raises:
         PackageError: it is incomplete, or holds types that are not trusted; nothing of it was run.
     """
-    import skops.io
-
     file = folder / ESTIMATOR
     manifest = load_manifest(folder)
     if not file.is_file():
         raise PackageError(f"{file}: missing; train and register the model again")
     if refused := untrusted_types(file):
         raise PackageError(f"{file}: holds types that are not trusted: {', '.join(refused)}; it was not loaded")
-    return ModelPackage(manifest, skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file)))
+    return ModelPackage(manifest, load_estimator(file))
+
+
+def load_estimator(file: Path) -> Any:
+    """Load a skops file whose types :func:`untrusted_types` has let pass, one at a time in a process."""
+    import skops.io
+
+    with PARSER:
+        return skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file))

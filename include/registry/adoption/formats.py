@@ -15,7 +15,7 @@ from include.registry.adoption import onnx_graph
 from include.registry.adoption.document import Adoption
 from include.registry.adoption.inputs import Input, Taken, in_order, tensors_of
 from include.specs.errors import FactoryError
-from include.store.packages import ESTIMATOR, Field, untrusted_types
+from include.store.packages import ESTIMATOR, Field, load_estimator, untrusted_types
 
 Take = Callable[[Path, Path, Adoption], Taken]
 """Bring a source into a package's folder."""
@@ -79,14 +79,12 @@ def _catboost(source: Path, folder: Path, wanted: Adoption) -> Taken:
 
 
 def _skops(source: Path, folder: Path, wanted: Adoption) -> Taken:
-    import skops.io
-
     if refused := untrusted_types(source):
         raise FactoryError(
             f"{source}: holds types that are not trusted: {', '.join(refused)}; it was not loaded. Build the model of "
             "scikit-learn's and XGBoost's own classes, or export it to ONNX"
         )
-    estimator = skops.io.load(source, trusted=skops.io.get_untrusted_types(file=source))
+    estimator = load_estimator(source)
     answers = "predict" if wanted.classes is None else "predict_proba"
     if not hasattr(estimator, answers):
         raise FactoryError(f"{source}: {type(estimator).__name__} has no {answers}; correct the manifest's task")

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -111,7 +112,9 @@ class TestKafkaSink(SinkContract):
         return open_sink(with_log(platform, "kafka://127.0.0.1:9/log", "{message.timeout.ms: 300}"))
 
 
-def test_the_consumer_process_goes_on_where_it_was_and_skips_what_it_cannot_read(topic: Platform, broker: str) -> None:
+def test_the_consumer_process_goes_on_where_it_was_and_skips_what_it_cannot_read(
+    topic: Platform, broker: str, tmp_path: Path
+) -> None:
     from confluent_kafka import Producer
 
     sink = open_sink(topic)
@@ -127,17 +130,22 @@ def test_the_consumer_process_goes_on_where_it_was_and_skips_what_it_cannot_read
             producer.produce(name, value)
         producer.flush(10)
         sink.commit([prediction("churn", f"p{round_}", event_time=datetime(2026, 3, 1 + round_, tzinfo=UTC))])
-        process = subprocess.Popen(
-            [sys.executable, "-m", "include.serving.log.consumer"], stderr=subprocess.PIPE, env=dict(os.environ)
-        )
+        said = tmp_path / f"{round_}.log"
+        with said.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "include.serving.log.consumer"], stderr=stderr, env=dict(os.environ)
+            )
         try:
             deadline = time.monotonic() + 60
-            while len(log.frame("churn")) <= round_ and time.monotonic() < deadline:
+            while (
+                len(log.frame("churn")) <= round_ or said.read_bytes().count(b"holds no record") < 3
+            ) and time.monotonic() < deadline:  # the topic has partitions, which come in any order
                 time.sleep(0.05)
             process.send_signal(signal.SIGTERM)
-            _, told = process.communicate(timeout=30)
+            process.wait(30)
         finally:
             process.kill()
+        told = said.read_bytes()
         assert process.returncode == 0, told
         assert told.count(b"holds no record") == 3, told
     assert list(log.frame("churn")["id"]) == ["p0", "p1"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,30 @@ def test_a_package_comes_back_and_predicts_the_same(package: ModelPackage, tmp_p
             assert list(output["probabilities"]) == [str(label) for label in package.manifest.classes]
             assert sum(output["probabilities"].values()) == pytest.approx(1)
             assert output["label"] in package.manifest.classes
+
+
+def test_packages_are_loaded_one_at_a_time_because_python_3_11_7_cannot_parse_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import skops.io
+
+    save_package(tmp_path / "p", churn())
+    load, inside, at_once = skops.io.load, [], []
+
+    def watched(*args: object, **options: object) -> object:
+        inside.append(1)
+        at_once.append(len(inside))
+        time.sleep(0.02)
+        try:
+            return load(*args, **options)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(skops.io, "load", watched)
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda _: load_package(tmp_path / "p"), range(8)))
+    assert len(loaded) == 8
+    assert set(at_once) == {1}
 
 
 def test_the_threshold_decides_a_binary_label() -> None:

@@ -61,3 +61,28 @@ def test_of_the_project_only_code_and_config_are_opened(parsed):
     other = [os.path.relpath(name, ROOT) for name in inside if not name.endswith((".py", ".pyc"))]
     assert other
     assert all(name.startswith("config" + os.sep) or "__pycache__" in name for name in other)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "command", "ahead"),
+    [
+        ("kubernetes", "scheduler", True),
+        ("kubernetes", "dag-processor", True),
+        ("kubernetes", "triggerer", False),
+        ("process", "scheduler", False),
+    ],
+)
+def test_what_forks_imports_the_clients_of_kubernetes_ahead_and_nothing_of_ours(runtime, command, ahead, tmp_path):
+    told = "import sys, json; import airflow; print(json.dumps(sorted(sys.modules)))"
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "FACTORY_RUNTIME": runtime,
+    }
+    answer = subprocess.run(
+        [sys.executable, "-c", told, command], capture_output=True, text=True, cwd=ROOT, env=environment, check=True
+    )
+    modules = json.loads(answer.stdout.splitlines()[-1])
+    assert ("kubernetes.client" in modules) == ahead
+    assert not [name for name in modules if name.split(".")[0] == "include"]
