@@ -109,7 +109,7 @@ def pod_stack(cluster: Cluster, folder: Path, host: str, database: str, redis: s
         "FACTORY_KUBERNETES__CONFIG_FILE": cluster.kubeconfig,
         "FACTORY_KUBERNETES__RESOURCES": json.dumps(
             {
-                "requests": {"cpu": "50m", "memory": "256Mi"},
+                "requests": {"cpu": "200m", "memory": "256Mi"},
                 "limits": {"memory": "3Gi"},
                 "volumes": [{"name": "models", "path": MODELS, "config_map": "factory-models"}],
             }
