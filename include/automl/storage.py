@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from filelock import FileLock
 
 from include.specs import FactoryError
 from include.store.database import UNAVAILABLE
+from include.store.locks import acquire, release
 from include.store.postgres import CLIENT, make_database, watched
 from include.store.retry import keep_trying
 
@@ -71,11 +71,12 @@ def exclusive(storage: str, name: str) -> Iterator[None]:
     if not may_be_shared(storage):
         yield
         return
-    key = int.from_bytes(sha256(f"factory {name}".encode()).digest()[:8], "big", signed=True)
     engine = watched(sa.create_engine(storage, poolclass=sa.NullPool, connect_args=CLIENT))
-    with engine.begin() as connection:  # PostgreSQL frees it with the transaction, or with the connection
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+    connection = acquire(engine, name)
+    try:
         yield
+    finally:
+        release(connection, name)
 
 
 def _mend(file: Path) -> None:

@@ -33,9 +33,8 @@ def exclusive(platform: Platform, name: str) -> Iterator[None]:
         with FileLock(file):
             yield
         return
-    key = int.from_bytes(sha256(f"factory {name}".encode()).digest()[:8], "big", signed=True)
     connection = keep_trying(
-        lambda: _held(engine_of(platform), key),
+        lambda: acquire(engine_of(platform), name),
         "the factory's database",
         platform.service_retry_seconds,
         UNAVAILABLE,
@@ -44,17 +43,29 @@ def exclusive(platform: Platform, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(sa.exc.DBAPIError):  # a connection that broke has freed it
-            connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": key})
-        connection.close()
+        release(connection, name)
 
 
-def _held(engine: sa.Engine, key: int) -> sa.Connection:
-    """Return a connection that holds the lock; outside a transaction, which would keep old rows for as long."""
+def acquire(engine: sa.Engine, name: str) -> sa.Connection:
+    """Return a connection to PostgreSQL that holds the lock ``name``, which others wait for.
+
+    It holds it outside a transaction, which would keep old rows for as long.
+    """
     connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
-        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": key})
+        connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _key(name)})
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def release(connection: sa.Connection, name: str) -> None:
+    """Free the lock ``name`` and close its ``connection``."""
+    with suppress(sa.exc.DBAPIError):  # a connection that broke has freed it
+        connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _key(name)})
+    connection.close()
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(sha256(f"factory {name}".encode()).digest()[:8], "big", signed=True)

@@ -33,7 +33,7 @@ class Kubernetes(Spec):
     """What a pod asks for where the model's ``resources`` say nothing else."""
     memory_bound: Quantity = "16Gi"
     """A pod that ran out of memory gets twice as much at its next try, up to this limit."""
-    pending: Duration = timedelta(minutes=10)
+    pending: Duration = timedelta(hours=1)
     """How long a pod may wait for a busy node or a full quota; one that no node could ever take fails at once."""
     start: Duration = timedelta(minutes=5)
     """How long a pod that has a node may take to start; an image or a Secret that is missing fails at once."""

@@ -1,4 +1,4 @@
-"""The manifests on a real cluster: judged by its API server, applied, and with no more rights than written down."""
+"""The local overlay and the chart, applied to a real cluster: their servers get ready, answer and come back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import secrets
 import shutil
 import subprocess
 import time
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,173 +16,11 @@ import yaml
 
 from tests.cluster.conftest import Cluster
 from tests.cluster.kubectl import Kubectl, in_namespace
+from tests.cluster.manifests.conftest import KUBERNETES
 
-ROOT = Path(__file__).resolve().parents[2]
-KUBERNETES = ROOT / "kubernetes"
-OVERLAYS = ("local", "staging", "production")
 SERVERS = ("serving", "mlflow", "feast")
 STAND_INS = ("StatefulSet/factory-postgres", "Deployment/factory-redis", "Deployment/factory-minio")
 pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture(scope="module")
-def kubectl() -> Kubectl:
-    return Kubectl()
-
-
-@pytest.fixture(scope="module")
-def namespace(kubectl: Kubectl) -> Iterator[str]:
-    """Return a namespace of this module's own."""
-    name = f"factory-manifests-{secrets.token_hex(3)}"
-    kubectl("create", "namespace", name)
-    try:
-        yield name
-    finally:
-        kubectl("delete", "namespace", name, "--wait=false", "--grace-period=0")
-
-
-@pytest.fixture(scope="module")
-def definitions(kubectl: Kubectl) -> Iterator[Kubectl]:
-    """Bring in the definitions of FACTORY_TEST_CRDS that the overlays use, as far as the cluster takes them; return a
-    kubectl that knows them."""
-    folder = os.environ.get("FACTORY_TEST_CRDS")
-    files = [*Path(folder).glob("prometheus_*.yaml"), *Path(folder).glob("external-secrets_*.yaml")] if folder else []
-    made = []
-    for file in sorted(files):
-        name = yaml.safe_load(file.read_text())["metadata"]["name"]
-        if kubectl.tried("get", "customresourcedefinition", name).returncode:
-            # an older cluster drops fields that it does not know, and refuses some definitions as a whole
-            done = kubectl.tried("create", "--validate=false", f"--filename={file}")
-            if done.returncode == 0:
-                made.append(f"customresourcedefinition/{name}")
-            else:
-                warnings.warn(f"the cluster refuses {file.name}: {done.stderr.splitlines()[0]}", stacklevel=1)
-    try:
-        if made:
-            kubectl("wait", "--for=condition=Established", "--timeout=60s", *made)
-        yield Kubectl()
-    finally:
-        for name in made:
-            kubectl("delete", name, "--wait=false")
-
-
-@pytest.mark.cluster_core
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_api_server_takes_every_manifest(
-    definitions: Kubectl, namespace: str, tmp_path: Path, overlay: str
-) -> None:
-    manifests = in_namespace(KUBERNETES / "overlays" / overlay, tmp_path, namespace)
-    fit, left_out = definitions.fitting(manifests)
-    said = definitions.dry_run(fit)
-    assert len(said) == len(fit)
-    assert all("serverside-applied" in line or "server dry run" in line for line in said), said
-    unknown = {"ExternalSecret", "SecretStore", "ServiceMonitor", "PrometheusRule"}
-    assert {line.partition(" ")[0] for line in left_out} <= unknown, left_out
-    if left_out:
-        warnings.warn(f"{overlay}: {len(said)} were judged; not {', '.join(left_out)}, unknown there", stacklevel=1)
-
-
-@pytest.mark.cluster_core
-def test_a_wrong_manifest_is_refused(kubectl: Kubectl, namespace: str) -> None:
-    broken = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "UPPER", "namespace": namespace}, "spec": {}}
-    done = kubectl.tried("apply", "--dry-run=server", "--filename=-", stdin=yaml.safe_dump(broken))
-    assert done.returncode
-    assert "UPPER" in done.stderr
-
-
-# Rights
-
-
-@pytest.fixture(scope="module")
-def rights(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Apply the accounts, roles, limits and priorities of the base; give the namespace."""
-    kinds = {"ServiceAccount", "Role", "RoleBinding", "ResourceQuota", "LimitRange", "PriorityClass"}
-    manifests = in_namespace(KUBERNETES / "base", tmp_path_factory.mktemp("rights"), namespace)
-    wanted = [manifest for manifest in manifests if manifest["kind"] in kinds]
-    priorities = [f"priorityclass/{one['metadata']['name']}" for one in wanted if one["kind"] == "PriorityClass"]
-    new = [name for name in priorities if kubectl.tried("get", name).returncode]
-    kubectl("apply", "--filename=-", stdin=yaml.safe_dump_all(wanted))
-    try:
-        yield namespace
-    finally:
-        for name in new:  # they belong to no namespace
-            kubectl("delete", name, "--wait=false")
-
-
-MAY = [
-    ("factory-airflow", "create", "pods"),
-    ("factory-airflow", "watch", "pods"),
-    ("factory-airflow", "delete", "pods"),
-    ("factory-airflow", "patch", "pods"),
-    ("factory-airflow", "get", "pods/log"),
-    ("factory-airflow", "list", "events"),
-    *[("factory-release", verb, kind) for verb in ("get", "list", "watch", "create", "update", "patch", "delete")
-      for kind in ("seldondeployments.machinelearning.seldon.io", "inferenceservices.serving.kserve.io")],
-    ("factory-release", "list", "pods"),
-    ("factory-release", "get", "pods/log"),
-    ("factory-release", "create", "pods/proxy"),
-]  # fmt: skip
-MAY_NOT = [
-    *[(account, verb, "secrets") for verb in ("get", "list", "create")
-      for account in ("factory-airflow", "factory-step", "factory-release", "factory-serving")],
-    ("factory-airflow", "create", "pods/exec"),
-    ("factory-airflow", "create", "deployments.apps"),
-    ("factory-airflow", "create", "rolebindings.rbac.authorization.k8s.io"),
-    ("factory-airflow", "list", "nodes"),
-    *[("factory-step", verb, "pods") for verb in ("get", "list", "create", "delete")],
-    ("factory-step", "get", "configmaps"),
-    ("factory-release", "create", "pods"),
-    ("factory-release", "delete", "pods"),
-    ("factory-release", "create", "deployments.apps"),
-    *[(account, "get", "pods") for account in ("factory-serving", "factory-mlflow", "factory-feast")],
-]  # fmt: skip
-
-
-@pytest.mark.cluster_core
-@pytest.mark.parametrize(("account", "verb", "resource"), MAY)
-def test_an_account_may_do_its_work(kubectl: Kubectl, rights: str, account, verb, resource) -> None:
-    assert kubectl.may(account, rights, verb, resource, rights)
-
-
-@pytest.mark.cluster_core
-@pytest.mark.parametrize(("account", "verb", "resource"), MAY_NOT)
-def test_an_account_may_do_nothing_else(kubectl: Kubectl, rights: str, account, verb, resource) -> None:
-    assert not kubectl.may(account, rights, verb, resource, rights)
-
-
-@pytest.mark.cluster_core
-@pytest.mark.parametrize("verb", ["create", "get", "list", "delete"])
-def test_no_right_leaves_the_namespace(kubectl: Kubectl, rights: str, verb: str) -> None:
-    for account in ("factory-airflow", "factory-release"):
-        assert not kubectl.may(account, "default", verb, "pods", rights)
-
-
-@pytest.mark.cluster_core
-def test_a_container_that_asks_for_nothing_gets_the_limits(kubectl: Kubectl, rights: str) -> None:
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "plain", "namespace": rights},
-        "spec": {"containers": [{"name": "plain", "image": "none"}]},
-    }
-    text = kubectl("create", "--dry-run=server", "--output=yaml", "--filename=-", stdin=yaml.safe_dump(pod))
-    resources = yaml.safe_load(text)["spec"]["containers"][0]["resources"]
-    assert resources == {"limits": {"memory": "4Gi"}, "requests": {"cpu": "250m", "memory": "1Gi"}}
-
-
-@pytest.mark.cluster_core
-def test_the_quota_holds(kubectl: Kubectl, rights: str) -> None:
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "greedy", "namespace": rights},
-        "spec": {"containers": [{"name": "greedy", "image": "none", "resources": {"requests": {"cpu": "100"}}}]},
-    }
-    done = kubectl.tried("create", "--dry-run=server", "--filename=-", stdin=yaml.safe_dump(pod))
-    assert "exceeded quota: factory" in done.stderr
-
-
-# The servers
 
 
 def held(cluster: Cluster) -> set[str]:
