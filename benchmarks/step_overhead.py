@@ -13,6 +13,7 @@ import statistics
 from dataclasses import dataclass
 
 from include.local.airflow_api import AirflowApi, DagRun
+from include.local.environment import stack_secrets
 from include.specs import Platform, load_platform
 from include.store.artifacts import ArtifactStore
 from include.store.runs import RunFolder, run_name
@@ -60,7 +61,8 @@ def main() -> None:
     parser.add_argument("run_id")
     options = parser.parse_args()
     platform = load_platform()
-    api = AirflowApi(platform.airflow_url, platform.airflow_user, platform.airflow_password.get_secret_value())
+    password = platform.airflow_password.get_secret_value() or stack_secrets(platform)["airflow_password"]
+    api = AirflowApi(platform.airflow_url, platform.airflow_user, password)
     print(table(costs(platform, api, api.run(options.dag_id, options.run_id))))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.step_overhead import costs, table
 from include.local.airflow_api import AirflowApi
 from include.registry.models import Registry
 from tests.cluster.stack import SMALL, PodStack
@@ -36,6 +37,7 @@ def test_no_run_is_lost_and_no_step_runs_twice(stack: PodStack, api: AirflowApi)
     states = [ended(api, run, SECONDS) for run in runs]
     print(f"{MODELS} models at once: {time.monotonic() - began:.0f} s; pods that failed: {sorted(stack.log.failed)}")
     assert set(states) == {"success"}, states
+    print(table(costs(stack.platform, api, runs[0])))
     for name in names:
         assert [version.number for version in Registry(stack.platform).versions(name)] == [1], name
         pods = stack.log.pods(model=name, run="automl_pipeline.many")
