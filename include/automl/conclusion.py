@@ -8,14 +8,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from include.automl.bench import wide
-from include.automl.ensemble.calibration import Calibration, calibrate
+from include.automl.ensemble.calibration import RANKS, Calibration, calibrate
+from include.automl.ensemble.combination import Mean
 from include.automl.ensemble.greedy import select
+from include.automl.ensemble.guard import Held, judge
 from include.automl.ensemble.kept import Kept, merged
+from include.automl.ensemble.stacking import Combined, by_mean, by_stack, further
 from include.automl.folds import Array
 from include.automl.pareto import compromise, front
 from include.automl.pool import Pool, WorkerPool
 from include.automl.record import Record
-from include.automl.reserve import MOST_REFITTED, OVERRUN, affordable, selection_seconds, set_aside
+from include.automl.reserve import (
+    MOST_REFITTED,
+    OVERRUN,
+    affordable,
+    selection_seconds,
+    set_aside,
+    stacking_seconds,
+)
 from include.automl.result import Member, OutOfFold, Plan, SearchError, SearchResult
 from include.automl.trials import Trials
 from include.automl.worker import Assemble, Assembled, Failed, Refit, Refitted, Setup, Validate
@@ -27,8 +37,6 @@ MOST = 25
 """Trials that are candidates for the ensemble."""
 MOST_MODELS = 50
 """Models that answer together, those of all folds counted: each takes time of every prediction."""
-_RANKS = ("roc_auc", "average_precision", "roc_auc_ovr")
-"""Metrics of ranks, which a calibration must not make ties for."""
 
 
 @dataclass(frozen=True)
@@ -70,26 +78,29 @@ class Conclusion:
         candidates = self._candidates(best)
         rows = len(prepared.train)
         outputs = {record.number: merged(self.kept.folds(record), rows) for record in candidates}
+        until = self.spent() + selection_seconds(self.plan)
         weights = self._weights(outputs, prepared, len(best[0].scores))
         members = [Member(record, weights[record.number]) for record in candidates if record.number in weights]
         bagged = self.plan.ensemble and all(self.kept.has_models(member.record) for member in members)
         if bagged:
-            members = affordable(members, self.plan.budget * (1 + OVERRUN) - self.spent())
+            more = self._further(members, [record for record in best if record.number in outputs])
+            seconds = self.plan.budget * (1 + OVERRUN) - self.spent() - stacking_seconds(self.plan)
+            members = affordable([*members, *more], seconds)
         else:
             members = self._refitted(members, best)
             if notes and (fitted := members[0].record.number) != best[0].number:
                 notes = (*notes, f"it could not be fitted in time, so that trial {fitted} is the model")
-        members.sort(key=lambda member: -member.weight)
-        folds = self.kept.blended(members)
+        model = self._combined(members, outputs, prepared, until)
+        folds = self.kept.combined(model.members, model.combination)
         blend = merged(folds, rows)
         calibration = self._calibration(blend, prepared)
         file = self.plan.scratch / ESTIMATOR
-        self._assemble(members, bagged, prepared, calibration, file)
-        oof = OutOfFold(blend.rows, blend.folds, _applied(calibration, blend.outputs))
-        scores = tuple(self._score(prepared, held, _applied(calibration, found)) for held, found in folds)
+        self._assemble(model, bagged, prepared, calibration, file)
+        oof = OutOfFold(blend.rows, blend.folds, calibration.on(blend.outputs))
+        scores = tuple(self._score(prepared, held, calibration.on(found)) for held, found in folds)
         costs = tuple(cost.name for cost in self.plan.costs)
         return SearchResult(
-            members=tuple(members),
+            members=model.members,
             bagged=bagged,
             calibration=calibration,
             scores=scores,
@@ -100,6 +111,7 @@ class Conclusion:
             notes=notes,
             costs=costs,
             front=unbeaten,
+            verdict=model.verdict,
         )
 
     # Which trials
@@ -142,6 +154,34 @@ class Conclusion:
         heaviest = sorted(weights, key=lambda number: -weights[number])[: max(1, MOST_MODELS // max(1, folds))]
         total = sum(weights[number] for number in heaviest)
         return {number: weights[number] / total for number in heaviest}
+
+    def _further(self, members: Sequence[Member], best: Sequence[Record]) -> list[Member]:
+        """Return trials that a second model may want beside the members, where their models of the folds are there."""
+        if not self.plan.may_stack:
+            return []
+        room = MOST_MODELS // max(1, len(members[0].record.scores)) - len(members)
+        return further(members, [record for record in best if self.kept.has_models(record)], room)
+
+    def _combined(
+        self, members: Sequence[Member], outputs: dict[int, OutOfFold], prepared: Prepared, until: float
+    ) -> Combined:
+        """Return how the members answer together, and what was said of a second model over them."""
+        if not (self.plan.ensemble and self.plan.may_stack) or len(members) < 2:
+            return by_mean(members, None)
+        found = [outputs[member.record.number] for member in members]
+        rows = found[0].rows
+        held = Held(
+            outputs=tuple(one.outputs for one in found),
+            mean=Mean(tuple(member.weight for member in members)),
+            target=prepared.train_target[rows],
+            folds=found[0].folds,
+            classes=None if prepared.classes is None else len(prepared.classes),
+            counts=_weights_of(prepared, rows),
+            ordered=prepared.ordered,
+        )
+        seconds = stacking_seconds(self.plan) + max(0.0, until - self.spent())
+        verdict = judge(held, self.plan.objective, seconds, self.plan.spec.search.seed)
+        return by_mean(members, verdict) if verdict.stack is None else by_stack(members, verdict.stack, verdict)
 
     def _validate_again(self, record: Record) -> None:
         """Make the predictions again of a trial whose scratch folder is gone."""
@@ -209,20 +249,21 @@ class Conclusion:
         if prepared.classes is None:
             return Calibration()
         probabilities, target = wide(blend.outputs), prepared.train_target[blend.rows]
-        may_tie = self.plan.objective.name not in _RANKS
+        may_tie = self.plan.objective.name not in RANKS
         return calibrate(probabilities, target, blend.folds, may_tie, _weights_of(prepared, blend.rows))
 
     def _score(self, prepared: Prepared, rows: Array, outputs: Array) -> float:
         return self.plan.objective(prepared.train_target[rows], outputs, _weights_of(prepared, rows))
 
     def _assemble(
-        self, members: Sequence[Member], bagged: bool, prepared: Prepared, calibration: Calibration, file: Path
+        self, model: Combined, bagged: bool, prepared: Prepared, calibration: Calibration, file: Path
     ) -> None:
-        parts = [part for member in members for part in self.kept.parts(member, bagged)]
+        weights = zip(model.members, model.combination.weights, strict=True)
+        parts = [part for one, weight in weights for part in self.kept.parts(one.record, weight, bagged)]
         classes = len(prepared.classes) if prepared.classes is not None else None
         pool = self.pool if isinstance(self.pool, Pool) else Pool(self.setup)
         try:
-            pool.submit(Assemble(tuple(parts), classes, calibration, file))
+            pool.submit(Assemble(tuple(parts), classes, calibration, file, model.combination.biases))
             report = pool.reports(None)[0][1]
         finally:
             if pool is not self.pool:
@@ -233,13 +274,6 @@ class Conclusion:
 
 def _weights_of(prepared: Prepared, rows: Array) -> Array | None:
     return None if prepared.train_weights is None else prepared.train_weights[rows]
-
-
-def _applied(calibration: Calibration, outputs: Array) -> Array:
-    if calibration == Calibration():
-        return outputs
-    probabilities = calibration.apply(wide(outputs))
-    return probabilities[:, 1] if outputs.ndim == 1 else probabilities
 
 
 def _why_nothing(records: Sequence[Record]) -> str:

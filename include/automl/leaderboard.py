@@ -42,6 +42,7 @@ def rows(result: SearchResult, greater_is_better: bool) -> list[dict[str, Any]]:
             "params": record.configuration.params,
             "chosen": record.number in weights,
             "weight": weights.get(record.number),
+            "stacked": record.number in weights and result.stack is not None,
             "reason": record.reason,
             **({"costs": record.costs, "front": record.number in result.front} if result.costs else {}),
         }
@@ -56,6 +57,8 @@ def write_leaderboard(folder: Path, result: SearchResult, title: str, metric: st
     done = sum(record.state == "done" for record in result.records)
     best = "largest" if greater_is_better else "smallest"
     lead = f"{len(lines)} trials, {done} of them to the end, in {result.seconds:.1f} s; {metric}, the {best} is best"
+    if result.stack is not None:
+        lead += "; weights are shares of those of a second model over the stacked trials"
     sections = [leaderboard_table(lines, metric, result.costs)]
     (folder / "leaderboard.html").write_text(page(title, lead, sections), encoding="utf-8")
 
@@ -67,7 +70,7 @@ def leaderboard_table(lines: Sequence[dict[str, Any]], metric: str, costs: Seque
             _MARKS.get(line["state"], PLAIN),
             (
                 line["rank"] or "",
-                line["family"] + (" (chosen)" if line["chosen"] else ""),
+                line["family"] + _chosen(line),
                 f"{line['weight']:.0%}" if line["weight"] is not None else "",
                 _score(line["mean"], line["std"]),
                 *(_score(line["costs"].get(name), None) for name in costs),
@@ -83,6 +86,10 @@ def leaderboard_table(lines: Sequence[dict[str, Any]], metric: str, costs: Seque
     score = f"{metric}, mean ± deviation over folds"
     head = ("", "family", "weight", score, *several, "state", "fit, s", "parameters")
     return table(head, cells)
+
+
+def _chosen(line: dict[str, Any]) -> str:
+    return " (stacked)" if line["stacked"] else " (chosen)" if line["chosen"] else ""
 
 
 def write_plots(folder: Path, records: Sequence[Record], metric: str, greater_is_better: bool) -> None:

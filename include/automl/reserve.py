@@ -13,6 +13,8 @@ MOST_REFITTED = 3
 """Trials of an ensemble whose members are fitted again on all rows, which takes time."""
 _SELECTION_SHARE = 0.03
 """Share of the budget that choosing the ensemble may take."""
+_STACKING_SHARE = 0.01
+"""Share of the budget that judging a second model over its members may take beside."""
 _HEAD_ROOM = 1.25
 """How much longer than reckoned a refit may take."""
 _START = 0.3
@@ -32,7 +34,7 @@ def reserve(plan: Plan, best: Sequence[Record], bagged: bool) -> float:
         best: the trials that are done, the best first.
         bagged: whether it will be made of the models of the folds.
     """
-    selection = selection_seconds(plan) if plan.ensemble else 0.0
+    selection = selection_seconds(plan) + stacking_seconds(plan) if plan.ensemble else 0.0
     if bagged and plan.ensemble:
         saving = sum(_saving(record) for record in best[:_LIKELY])
         return _START + selection + saving
@@ -45,6 +47,11 @@ def reserve(plan: Plan, best: Sequence[Record], bagged: bool) -> float:
 def selection_seconds(plan: Plan) -> float:
     """Return the seconds that choosing the ensemble may take."""
     return max(0.3, _SELECTION_SHARE * plan.budget)
+
+
+def stacking_seconds(plan: Plan) -> float:
+    """Return the seconds that judging a second model over the members may take, beside what choosing them left."""
+    return max(0.3, _STACKING_SHARE * plan.budget) if plan.may_stack else 0.0
 
 
 def set_aside(refit_seconds: float) -> float:

@@ -12,6 +12,8 @@ import numpy as np
 from include.automl.bench import Configuration
 from include.automl.costs import Cost
 from include.automl.ensemble.calibration import Calibration
+from include.automl.ensemble.combination import Stack
+from include.automl.ensemble.guard import Verdict
 from include.automl.folds import Array
 from include.automl.pool import MakePool, Pool
 from include.automl.record import Record
@@ -47,6 +49,7 @@ class Plan:
         neighbours: search steps that share the cores of this machine.
         make_pool: makes the workers.
         costs: what is optimised beside the objective.
+        may_stack: whether a second model over the members may be tried.
     """
 
     data: Path
@@ -62,6 +65,7 @@ class Plan:
     neighbours: int = 1
     make_pool: MakePool = Pool
     costs: tuple[Cost, ...] = ()
+    may_stack: bool = True
 
     @property
     def ensemble(self) -> bool:
@@ -86,7 +90,7 @@ class OutOfFold:
 
 @dataclass(frozen=True)
 class Member:
-    """A trial that went into the final model, and the weight of its answer."""
+    """A trial that went into the final model, and its share of the weights."""
 
     record: Record
     weight: float
@@ -108,6 +112,7 @@ class SearchResult:
         notes: what a person should know besides, one sentence each.
         costs: names of the objectives beside the metric.
         front: numbers of the trials on the Pareto front, the best by the metric first; empty with one objective.
+        verdict: whether a second model over the members was taken, and why; None where there was nothing to stack.
     """
 
     members: tuple[Member, ...]
@@ -121,6 +126,12 @@ class SearchResult:
     notes: tuple[str, ...] = ()
     costs: tuple[str, ...] = ()
     front: tuple[int, ...] = ()
+    verdict: Verdict | None = None
+
+    @property
+    def stack(self) -> Stack | None:
+        """The second model, with a weight of each member in their order; None where they answer by their mean."""
+        return self.verdict.stack if self.verdict else None
 
     @property
     def winner(self) -> Record:
@@ -144,10 +155,17 @@ class SearchResult:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters of the only trial, or family, parameters and weight of each one: what a refit begins with."""
-        if len(self.members) == 1 and not (self.winner.configuration.generated or self.winner.configuration.left_out):
-            return self.winner.configuration.params
-        return {"members": [_document(member) for member in self.members]}
+        """The parameters of the only trial, or family, parameters and weight of each one: what a refit begins with.
+
+        Of a stack its weights and biases too, which a refit finds anew.
+        """
+        only, stack = self.winner.configuration, self.stack
+        if len(self.members) == 1 and not (only.generated or only.left_out or stack):
+            return only.params
+        members = {"members": [_document(member) for member in self.members]}
+        if stack is None:
+            return members
+        return {**members, "stack": {"weights": _shown(stack.weights), "biases": _shown(stack.biases)}}
 
 
 def configurations(algorithm: str, parameters: dict[str, Any]) -> tuple[Configuration, ...]:
@@ -155,6 +173,10 @@ def configurations(algorithm: str, parameters: dict[str, Any]) -> tuple[Configur
     if "members" not in parameters:
         return (Configuration(algorithm, parameters),)
     return tuple(Configuration.of(member) for member in parameters["members"])
+
+
+def _shown(numbers: Sequence[float]) -> list[float]:
+    return [float(f"{number:.4g}") for number in numbers]
 
 
 def _document(member: Member) -> dict[str, Any]:

@@ -81,12 +81,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Assemble:
-    """Work: make one model of the fitted ``parts`` and save it to ``file``, ready to serve."""
+    """Work: make one model of the fitted ``parts`` and save it to ``file``, ready to serve; stacked with ``biases``."""
 
     parts: tuple[Part, ...]
     classes: int | None
     calibration: Calibration
     file: Path
+    biases: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def serve(connection: Connection, setup: Setup) -> None:
     while (work := connection.recv()) is not None:
         try:
             if isinstance(work, Assemble):
-                assemble(work.parts, setup.scratch, work.classes, work.calibration, work.file)
+                assemble(work.parts, setup.scratch, work.classes, work.calibration, work.file, work.biases)
                 connection.send(Assembled())
                 continue
             if bench is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from include.inference.ensemble import SMALLEST, BlendClassifier, BlendRegressor
+from include.inference.stack import LEAST, PoolClassifier, StackRegressor
 
 INPUT, OUTPUT = "rows", "blend"
 Convert = Callable[[Any, int], Any]
@@ -24,18 +25,33 @@ def blended_graph(blend: Any, convert: Convert, opsets: dict[str, int]) -> Any:
     """Return the ONNX model of an ensemble: input `INPUT`, output `OUTPUT` as of a single model.
 
     Args:
-        blend: a fitted BlendClassifier or BlendRegressor.
+        blend: a fitted BlendClassifier or BlendRegressor, or one that is stacked.
         convert: makes the graph of a member.
         opsets: version of each operator set of the whole.
     """
     from onnx import helper
 
     graph = _Graph()
+    answers = _answers(graph, blend, convert)
+    if isinstance(blend, PoolClassifier):
+        total = _pooled(graph, answers, blend)
+    else:
+        total = graph.weighted(answers, blend.weights)
+    if isinstance(blend, StackRegressor):
+        total = graph.add("Add", [total, graph.constant(np.float32(blend.intercept))])
+    if isinstance(blend, BlendClassifier):
+        total = _calibrated(graph, total, blend)
+    graph.nodes.append(helper.make_node("Identity", [total], [OUTPUT]))
+    return graph.model(blend.n_features, opsets)
+
+
+def _answers(graph: _Graph, blend: Any, convert: Convert) -> list[str]:
+    """Return each member's probabilities over all classes, or its values."""
     nothing = [None] * len(blend.members)
     present, factors = (getattr(blend, name, None) or nothing for name in ("present", "factors"))
     answers = []
-    for number, (member, (start, stop), weight, known, by) in enumerate(
-        zip(blend.members, blend.slices, blend.weights, present, factors, strict=True)
+    for number, (member, (start, stop), known, by) in enumerate(
+        zip(blend.members, blend.slices, present, factors, strict=True)
     ):
         answer = graph.member(convert(member, stop - start), f"m{number}_", graph.columns(start, stop))
         width = len(known) if known is not None else getattr(blend, "n_classes", 1)
@@ -46,12 +62,17 @@ def blended_graph(blend: Any, convert: Convert, opsets: dict[str, int]) -> Any:
             places = np.zeros((width, blend.n_classes), dtype=np.float32)
             places[np.arange(width), list(known)] = 1.0
             answer = graph.add("MatMul", [answer, graph.constant(places)])
-        answers.append(graph.add("Mul", [answer, graph.constant(np.float32(weight))]))
-    total = graph.add("Sum", answers)
-    if isinstance(blend, BlendClassifier):
-        total = _calibrated(graph, total, blend)
-    graph.nodes.append(helper.make_node("Identity", [total], [OUTPUT]))
-    return graph.model(blend.n_features, opsets)
+        answers.append(answer)
+    return answers
+
+
+def _pooled(graph: _Graph, answers: list[str], blend: PoolClassifier) -> str:
+    """Return the pool of probabilities; without products of matrices, which would lose digits when quantised."""
+    least = graph.constant(np.float32(LEAST))
+    logarithms = [graph.add("Log", [graph.add("Max", [answer, least])]) for answer in answers]
+    slopes, intercepts = (graph.constant(side[None].astype(np.float32)) for side in blend.lines())
+    total = graph.add("Mul", [graph.weighted(logarithms, blend.weights), slopes])
+    return graph.add("Softmax", [graph.add("Add", [total, intercepts])], axis=1)
 
 
 def _reweighted(graph: _Graph, answer: str, factors: Any) -> str:
@@ -111,6 +132,11 @@ class _Graph:
         name = self._name()
         self.nodes.append(helper.make_node(operator, inputs, [name], name=f"n_{name}", **attributes))
         return name
+
+    def weighted(self, answers: Sequence[str], weights: Sequence[float]) -> str:
+        """Add the weighted sum of ``answers``; return its name."""
+        pairs = zip(answers, weights, strict=True)
+        return self.add("Sum", [self.add("Mul", [one, self.constant(np.float32(by))]) for one, by in pairs])
 
     def columns(self, start: int, stop: int) -> str:
         """Return the name of some of the input's columns; members that take the same ones share it."""

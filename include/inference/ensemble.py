@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,15 +136,22 @@ class BlendClassifier(ClassifierMixin, _Blend):  # type: ignore[misc]
     def predict_proba(self, X: Array) -> Array:  # noqa: N803
         """Return probabilities, float64, shape (rows, classes)."""
         total = np.zeros((len(X), self.n_classes))
+        for answer, weight in zip(self.answers(X), self.weights, strict=True):
+            total += weight * answer
+        return calibrated(total, self.temperature, self.knots)
+
+    def answers(self, X: Array) -> Iterator[Array]:  # noqa: N803
+        """Yield each member's probabilities, shape (rows, classes): 0 of a class that it does not know."""
         nothing = [None] * len(self.members)
         present, factors = self.present or nothing, getattr(self, "factors", ()) or nothing  # older packages have none
-        for member, (start, stop), weight, known, by in zip(
-            self.members, self.slices, self.weights, present, factors, strict=True
-        ):
-            found = np.asarray(member.predict_proba(X[:, start:stop]), dtype=float)
-            columns = slice(None) if known is None else list(known)
-            total[:, columns] += weight * reweighted(found, by)
-        return calibrated(total, self.temperature, self.knots)
+        for member, (start, stop), known, by in zip(self.members, self.slices, present, factors, strict=True):
+            found = reweighted(np.asarray(member.predict_proba(X[:, start:stop]), dtype=float), by)
+            if known is None:
+                yield found
+                continue
+            widened = np.zeros((len(X), self.n_classes))
+            widened[:, list(known)] = found
+            yield widened
 
     def predict(self, X: Array) -> Array:  # noqa: N803
         """Return the codes of the likeliest classes, shape (rows,)."""
@@ -169,7 +176,11 @@ def calibrated(probabilities: Array, temperature: float, knots: Sequence[tuple[f
         return np.column_stack([1 - positive, positive])
     if temperature == 1.0:
         return probabilities
-    logits = np.log(np.maximum(probabilities, SMALLEST)) / temperature
+    return softmax(np.log(np.maximum(probabilities, SMALLEST)) / temperature)
+
+
+def softmax(logits: Array) -> Array:
+    """Return probabilities, shape (rows, classes), from logits of that shape."""
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares: Array = raised / raised.sum(axis=1, keepdims=True)
     return shares

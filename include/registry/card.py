@@ -27,7 +27,7 @@ def model_card(spec: ModelSpec, manifest: Manifest, steps: Mapping[str, Values],
         lineage: what the version was made of: title → value, such as ``Code`` → ``git.1a2b3c``.
     """
     sections = (
-        ("Purpose", _purpose(spec, manifest)),
+        ("Purpose", _purpose(spec, manifest, steps.get("search", {}).get("second_model") or {})),
         ("How to call it", how_to_call(manifest)),
         ("Quality on held-out rows", _quality(spec, steps)),
         ("How it is served", _served(steps.get("search", {}).get("packaging", {}))),
@@ -41,14 +41,15 @@ def model_card(spec: ModelSpec, manifest: Manifest, steps: Mapping[str, Values],
     return "\n\n".join(parts) + "\n"
 
 
-def _purpose(spec: ModelSpec, manifest: Manifest) -> str:
+def _purpose(spec: ModelSpec, manifest: Manifest, second: Values) -> str:
     predicted = f"`{manifest.target}` ({manifest.task})"
     if manifest.task == "binary" and manifest.classes:
         predicted += f"; positive is `{manifest.classes[1]}`, answered from a probability of {manifest.threshold:g}"
     facts = [
         ("Predicts", predicted),
         ("Owner", spec.owner),
-        ("Algorithm", manifest.algorithm),
+        ("Algorithm", manifest.algorithm + (", stacked" if second.get("taken") else "")),
+        ("Second model", second.get("told")),
         ("Trained at", f"{manifest.trained_at:%Y-%m-%d %H:%M %Z}"),
         ("Tags", ", ".join(spec.tags)),
     ]

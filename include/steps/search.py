@@ -56,9 +56,10 @@ def run(context: StepContext) -> Outcome:
         result = search(plan, say)
         choice, threshold = _packaged(context, prepared, result, package)
         costs = _costs(plan, choice, prepared, result, threshold)
-        if plan.ensemble and (reason := _refused(choice, package, spec) or _exceeded(costs, plan)):
-            note += f"; the ensemble {reason}, so that the best trial alone is the model"
-            result = search(replace(plan, spec=_without_ensemble(spec)), say)
+        while plan.ensemble and (reason := _refused(choice, package, spec) or _exceeded(costs, plan)):
+            plan, told = _simpler(plan, result, reason)
+            note += told
+            result = search(plan, say)
             shutil.rmtree(package)
             choice, threshold = _packaged(context, prepared, result, package)
             costs = _costs(plan, choice, prepared, result, threshold)
@@ -68,6 +69,8 @@ def run(context: StepContext) -> Outcome:
     values = {**_values(spec, strategy, result, threshold, run_id), "packaging": choice.model_dump()}
     if plan.costs:
         values["objectives"] = costs
+    if (verdict := result.verdict) is not None:
+        values["second_model"] = {"taken": verdict.stack is not None, "told": verdict.told(spec.metric)}
     _write(context, values, result, target)
     write_report(context, result, prepared, plan.budget)
     _log(context, tracking, run_id, values, plan, result, prepared)
@@ -125,8 +128,13 @@ def _judged(result: SearchResult, costs: dict[str, float], plan: Plan) -> Search
     return replace(result, notes=(*result.notes, line))
 
 
-def _without_ensemble(spec: ModelSpec) -> ModelSpec:
-    return spec.model_copy(update={"search": spec.search.model_copy(update={"ensemble": False})})
+def _simpler(plan: Plan, result: SearchResult, reason: str) -> tuple[Plan, str]:
+    """Return the plan of a quicker and smaller model than an ensemble's, and a remark that gives the ``reason``."""
+    if result.stack is not None:
+        return replace(plan, may_stack=False), f"; the stack {reason}, so that the weighted mean takes its place"
+    only = plan.spec.search.model_copy(update={"ensemble": False})
+    spec = plan.spec.model_copy(update={"search": only})
+    return replace(plan, spec=spec), f"; the ensemble {reason}, so that the best trial alone is the model"
 
 
 def _real_rows(prepared: Prepared, count: int) -> list[Row]:
@@ -249,7 +257,8 @@ def _trial(name: str, record: Record) -> ChildRun:
 def _message(spec: ModelSpec, values: dict[str, Any]) -> str:
     cv = values["cv"]
     spread = f" ± {cv['std']:.2g}" if cv["std"] is not None else ""
+    stacked = ", stacked" if values.get("second_model", {}).get("taken") else ""
     return (
-        f"{values['algorithm']}: {spec.metric} {cv['mean']:.4g}{spread} in cross-validation; {values['trials']} trials "
-        f"in {values['seconds']:.0f} s"
+        f"{values['algorithm']}{stacked}: {spec.metric} {cv['mean']:.4g}{spread} in cross-validation; "
+        f"{values['trials']} trials in {values['seconds']:.0f} s"
     )

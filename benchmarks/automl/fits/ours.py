@@ -83,6 +83,7 @@ class Model:
         return {
             "best": self._result.algorithm,
             "members": [member.record.configuration.family for member in self._result.members],
+            "stacked": self._result.stack is not None,
             "trials": len(self._result.records),
             "search_seconds": round(self._result.seconds, 2),
             "score": self._result.mean,

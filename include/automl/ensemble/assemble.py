@@ -24,7 +24,7 @@ class Part:
         number: its trial.
         fold: the fold whose other rows it was fitted on; None where it was fitted on all rows.
         configuration: what was fitted.
-        weight: of its answer; the parts' sum to 1.
+        weight: of its answer; the parts' sum to 1 where they answer by their mean.
         factors: what undoes the weights of classes that it was fitted with, one number a class, NaN for one that it
             does not know; None where it had none.
     """
@@ -81,7 +81,14 @@ def store(file: Path, thing: Any) -> None:
     temporary.replace(file)
 
 
-def assemble(parts: Sequence[Part], scratch: Path, classes: int | None, calibration: Calibration, file: Path) -> None:
+def assemble(
+    parts: Sequence[Part],
+    scratch: Path,
+    classes: int | None,
+    calibration: Calibration,
+    file: Path,
+    biases: Sequence[float] = (),
+) -> None:
     """Make one sklearn Pipeline of the parts and save it to ``file``, without pickle and ready to serve.
 
     A single part that needs no calibration stays what it is: a feature plan and a model.
@@ -92,6 +99,8 @@ def assemble(parts: Sequence[Part], scratch: Path, classes: int | None, calibrat
         classes: number of classes, or None for a regression.
         calibration: what is done to the probabilities.
         file: where the pipeline goes.
+        biases: those of a stack, as of `include.automl.ensemble.combination.Stack`; none where the parts answer by
+            their weighted mean.
     """
     from sklearn.pipeline import Pipeline
 
@@ -102,10 +111,11 @@ def assemble(parts: Sequence[Part], scratch: Path, classes: int | None, calibrat
         find_family(part.configuration.family).for_serving(one.estimator)
         for part, one in zip(parts, fitted, strict=True)
     ]
-    if len(parts) == 1 and calibration == Calibration() and fitted[0].present is None and parts[0].factors is None:
+    plain = calibration == Calibration() and not biases and fitted[0].present is None and parts[0].factors is None
+    if len(parts) == 1 and plain:
         pipeline = Pipeline([("features", plans[keys[0]]), ("model", models[0])])
     else:
-        pipeline = _blended(parts, fitted, models, keys, plans, classes, calibration)
+        pipeline = _blended(parts, fitted, models, keys, plans, classes, calibration, biases)
     save_estimator(file, pipeline)
 
 
@@ -117,10 +127,12 @@ def _blended(
     plans: dict[Any, Any],
     classes: int | None,
     calibration: Calibration,
+    biases: Sequence[float],
 ) -> Any:
     from sklearn.pipeline import Pipeline
 
     from include.inference.ensemble import BlendClassifier, BlendRegressor, Plans
+    from include.inference.stack import PoolClassifier, StackRegressor
 
     slices, start = {}, 0
     for key, plan in plans.items():
@@ -129,7 +141,11 @@ def _blended(
         start += width
     taken, weights = [slices[key] for key in keys], [part.weight for part in parts]
     if classes is None:
-        blend: Any = BlendRegressor(list(models), taken, weights, start)
+        blend: Any = (
+            StackRegressor(list(models), taken, weights, start, biases[0])
+            if biases
+            else BlendRegressor(list(models), taken, weights, start)
+        )
     else:
         present = [None if one.present is None else one.present.tolist() for one in fitted]
         knots, temperature = list(calibration.knots), calibration.temperature
@@ -137,7 +153,12 @@ def _blended(
             part.factors and [part.factors[code] for code in (range(classes) if known is None else known)]
             for part, known in zip(parts, present, strict=True)
         ]
-        blend = BlendClassifier(list(models), taken, weights, start, classes, present, temperature, knots, factors)
+        rest = (classes, present, temperature, knots, factors)
+        blend = (
+            PoolClassifier(list(models), taken, weights, start, list(biases), *rest)
+            if biases
+            else BlendClassifier(list(models), taken, weights, start, *rest)
+        )
     return Pipeline([("features", Plans(list(plans.values()))), ("model", blend)])
 
 

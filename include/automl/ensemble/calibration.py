@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from include.automl.bench import wide
 from include.automl.folds import Array
 from include.inference.ensemble import SMALLEST, calibrated
 
@@ -19,6 +20,8 @@ ISOTONIC_ROWS = 5000
 """Rows from which a free line may be fitted; below, it follows noise."""
 KNOTS = 60
 """Points of the line at most."""
+RANKS = ("roc_auc", "average_precision", "roc_auc_ovr")
+"""Metrics of ranks, which a calibration must not make ties for."""
 _COLDEST, _HOTTEST = 0.2, 5.0
 
 
@@ -32,6 +35,13 @@ class Calibration:
     def apply(self, probabilities: Array) -> Array:
         """Return calibrated probabilities, shape (rows, classes)."""
         return calibrated(probabilities, self.temperature, self.knots)
+
+    def on(self, outputs: Array) -> Array:
+        """Return calibrated outputs, shaped as they are: as metrics take them; values of a regression stay."""
+        if self == Calibration():
+            return outputs
+        probabilities = self.apply(wide(outputs))
+        return probabilities[:, 1] if outputs.ndim == 1 else probabilities
 
 
 def calibrate(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from include.automl.ensemble.assemble import Part, model_file, oof_file
+from include.automl.ensemble.combination import Combination
 from include.automl.ensemble.prior import together
 from include.automl.folds import Array
 from include.automl.record import Record
@@ -43,26 +44,22 @@ class Kept:
                 folds.append((kept["rows"], kept["outputs"]))
         return folds
 
-    def blended(self, members: Sequence[Member]) -> list[HeldOutputs]:
-        """Return the weighted mean of what the members predicted for the held rows of each fold."""
+    def combined(self, members: Sequence[Member], combination: Combination) -> list[HeldOutputs]:
+        """Return what the members together predicted for the held rows of each fold."""
         mine = [self.folds(member.record) for member in members]
-        weights = [member.weight for member in members]
-        return [
-            (
-                fold[0][0],
-                np.asarray(sum(weight * found for weight, (_, found) in zip(weights, fold, strict=True))),
-            )
-            for fold in zip(*mine, strict=True)
-        ]
+        return [(fold[0][0], combination.apply([found for _, found in fold])) for fold in zip(*mine, strict=True)]
 
-    def parts(self, member: Member, bagged: bool) -> list[Part]:
-        """Return the models that a member answers by: those of its folds, or the one that was fitted on all rows."""
-        number, configuration = member.record.number, member.record.configuration
-        folds: list[int | None] = list(range(len(member.record.scores))) if bagged else [None]
-        found = self._factors(member.record)
+    def parts(self, record: Record, weight: float, bagged: bool) -> list[Part]:
+        """Return the models that a trial answers by: those of its folds, or the one that was fitted on all rows.
+
+        Each of several gets an equal part of its ``weight``.
+        """
+        number, configuration = record.number, record.configuration
+        folds: list[int | None] = list(range(len(record.scores))) if bagged else [None]
+        found = self._factors(record)
         factors = [None] * len(folds) if found is None else found if bagged else [together(found)]
         return [
-            Part(number, fold, configuration, member.weight / len(folds), by if by is None else tuple(by.tolist()))
+            Part(number, fold, configuration, weight / len(folds), by if by is None else tuple(by.tolist()))
             for fold, by in zip(folds, factors, strict=True)
         ]
 

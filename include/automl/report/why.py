@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from include.automl.ensemble.combination import Stack
 from include.automl.leaderboard import ranked
+from include.automl.paired import paired
 from include.automl.record import Record
 from include.automl.result import SearchResult
 
@@ -35,29 +35,13 @@ class Lead:
 
 
 def lead(one: Sequence[float], other: Sequence[float], greater_is_better: bool, crossed: bool = True) -> Lead:
-    """Return by how much ``one`` leads over ``other``, two models' scores of the same folds.
-
-    The interval is that of the corrected resampled t-test (Nadeau and Bengio 2003, "Inference for the Generalization
-    Error", Machine Learning 52): folds share training rows, so that the variance of their mean is that of K draws and
-    n_held / n_fit more.
-
-    Args:
-        one: score of each fold.
-        other: likewise.
-        greater_is_better: of the metric.
-        crossed: each row is held once, so that n_held / n_fit is 1 / (K - 1); otherwise the folds follow each other in
-            time and a half is taken.
-    """
-    sign = 1.0 if greater_is_better else -1.0
-    differences = sign * (np.asarray(one) - np.asarray(other))
-    folds, mean = len(differences), float(differences.mean())
-    if folds < 2:
+    """Return by how much ``one`` leads over ``other``; arguments, and the error of the interval, as of `paired`."""
+    mean, error = paired(one, other, greater_is_better, crossed)
+    if error is None:
         return Lead(mean, None, None)
     from scipy.stats import t
 
-    shared = 1 / (folds - 1) if crossed else 0.5
-    error = float(np.sqrt((1 / folds + shared) * differences.var(ddof=1)))
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, folds - 1)) * error
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(one) - 1)) * error
     return Lead(mean, mean - reach, mean + reach)
 
 
@@ -67,6 +51,8 @@ def reasons(result: SearchResult, metric: str, greater_is_better: bool) -> list[
     whole = [record for record in done if len(record.scores) == len(result.scores)] or [result.winner]
     best = whole[0]
     told = [_made_of(result, metric)]
+    if result.verdict is not None:
+        told.append(result.verdict.told(metric))
     if len(result.members) > 1:
         found = lead(result.scores, best.scores, greater_is_better, result.bagged)
         told.append(
@@ -97,10 +83,25 @@ def _made_of(result: SearchResult, metric: str) -> str:
         f"{len(result.scores)} folds" if len(result.scores) > 1 else "a single fold, which is all there was time for"
     )
     score = f"{metric} {result.mean:.4g}{spread} over {folds}"
-    if len(result.members) == 1:
+    if len(result.members) == 1 and result.stack is None:
         return f"The model is a single trial, {_named(result.winner)}: {score}. It answers {how}."
     shares = ", ".join(f"{_named(member.record)} ({member.weight:.0%})" for member in result.members)
-    return f"The model is a weighted mean of {len(result.members)} trials: {shares}; {score}. Each answers {how}."
+    if result.stack is not None:
+        kind, more = "stacked: a second model answers over", f" {_second(result.stack)}"
+    else:
+        kind, more = "a weighted mean of", ""
+    return f"The model is {kind} {len(result.members)} trials: {shares}; {score}. Each answers {how}.{more}"
+
+
+def _second(stack: Stack) -> str:
+    """Return what the second model does with the answers of its trials."""
+    total = sum(stack.weights)
+    if len(stack.biases) == 1:
+        return f"Their values count {total:.3g} times in sum, and {stack.biases[0]:.3g} is added."
+    return (
+        f"The logarithms of their probabilities count {total:.3g} times in sum, and from {min(stack.biases):.2g} to "
+        f"{max(stack.biases):.2g} is added to those of the classes."
+    )
 
 
 def _told(found: Lead, metric: str) -> str:

@@ -10,6 +10,8 @@ import pytest
 
 from include.automl.bench import Configuration
 from include.automl.ensemble.calibration import Calibration
+from include.automl.ensemble.combination import Stack
+from include.automl.ensemble.guard import Verdict
 from include.automl.leaderboard import ranked, write_leaderboard, write_plots
 from include.automl.record import Record
 from include.automl.result import Member, OutOfFold, SearchResult
@@ -52,3 +54,19 @@ def test_it_is_written_for_people_and_programs(tmp_path: Path) -> None:
 def test_plots_are_drawn_whatever_there_is(tmp_path: Path, records: list[Record]) -> None:
     write_plots(tmp_path / "plots", records, "roc_auc", True)
     assert {file.name for file in (tmp_path / "plots").iterdir()} == {"leaderboard.png", "optimisation_history.png"}
+
+
+def test_it_marks_the_trials_of_a_stack(tmp_path: Path) -> None:
+    oof = OutOfFold(np.arange(2), np.zeros(2), np.zeros(2))
+    members = (Member(RECORDS[1], 0.75), Member(RECORDS[0], 0.25))
+    verdict = Verdict(2, Stack((1.2, 0.4), (0.0, 0.3)))
+    result = SearchResult(
+        members, True, Calibration(), RECORDS[1].scores, tmp_path / "m", oof, RECORDS, 3.5, verdict=verdict
+    )
+    write_leaderboard(tmp_path, result, "churn", "roc_auc", True)
+    lines = json.loads((tmp_path / "leaderboard.json").read_text())
+    assert [(line["trial"], line["weight"], line["stacked"]) for line in lines] == [
+        (1, 0.75, True), (0, 0.25, True), (2, None, False), (3, None, False),
+    ]  # fmt: skip
+    html = (tmp_path / "leaderboard.html").read_text()
+    assert html.count("(stacked)") == 2 and "(chosen)" not in html and "shares of those of a second model" in html

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from include.automl.bench import Bench, Configuration, FoldResult
 from include.automl.ensemble.calibration import Calibration
+from include.automl.ensemble.combination import Stack
+from include.automl.ensemble.guard import Verdict
 from include.automl.families import find_family
 from include.automl.leaderboard import write_plots
 from include.automl.page import extended, heading, page
@@ -21,7 +24,7 @@ from include.automl.report.build import search_report
 from include.automl.report.effort import by_family, use_of_budget
 from include.automl.report.learning import PICTURE, draw_learning_curve, learning_curve
 from include.automl.report.why import lead, reasons
-from include.automl.result import Member, OutOfFold, SearchResult
+from include.automl.result import Member, OutOfFold, SearchResult, configurations
 from include.evaluation.metrics import metric
 from include.features.prepared import Prepared
 from include.specs import FactoryError
@@ -80,6 +83,28 @@ def test_it_says_what_an_ensemble_is_made_of_and_against_what_it_won() -> None:
     assert "lightgbm 1" in against and "better by 0.0167 roc_auc" in against and "flatters" in against
     assert "another family is linear 0 (0.71)" in singles and "more than the chance of the folds" in singles
     assert "temperature of 1.3" in calibrated
+
+
+def test_it_says_that_trials_are_stacked_and_what_that_was_decided_by() -> None:
+    plain = result({1: 0.6, 0: 0.4}, SCORES)
+    verdict = Verdict(2, Stack((1.2, 0.8), (0.0, -0.35)), "", 3, 0.84, 0.83, 0.01, 0.004)
+    found = replace(plain, verdict=verdict)
+    made, decided, *_ = reasons(found, "roc_auc", True)
+    assert made.startswith(
+        "The model is stacked: a second model answers over 2 trials: lightgbm 1 (60%), linear 0 (40%)"
+    )
+    assert "count 2 times in sum, and from -0.35 to 0 is added" in made
+    assert decided == verdict.told("roc_auc") and "0.84, that of the weighted mean 0.83" in decided
+    assert found.algorithm == "ensemble" and found.parameters["stack"] == {
+        "weights": [1.2, 0.8],
+        "biases": [0.0, -0.35],
+    }
+    assert [one.family for one in configurations("ensemble", found.parameters)] == ["lightgbm", "linear"]
+    values = replace(plain, verdict=replace(verdict, stack=Stack((1.2, 0.8), (7.5,))))
+    assert "Their values count 2 times in sum, and 7.5 is added." in reasons(values, "rmse", False)[0]
+    refused = replace(plain, verdict=replace(verdict, stack=None, gain=0.001))
+    made, decided, *_ = reasons(refused, "roc_auc", True)
+    assert "a weighted mean of 2 trials" in made and "was refused" in decided and "stack" not in refused.parameters
 
 
 def test_it_says_when_a_lead_may_be_chance() -> None:

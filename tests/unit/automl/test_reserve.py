@@ -12,7 +12,7 @@ import pytest
 
 from include.automl.bench import Bench, Configuration
 from include.automl.record import Record
-from include.automl.reserve import affordable, reserve, set_aside
+from include.automl.reserve import affordable, reserve, set_aside, stacking_seconds
 from include.automl.result import Member
 from include.automl.search import Plan
 from include.evaluation.metrics import metric
@@ -43,6 +43,16 @@ def test_what_took_long_to_keep_will_take_long_to_save(plan: Plan) -> None:
     assert reserve(plan, light[:1], bagged=True) < reserve(plan, light, bagged=True)
 
 
+def test_what_judging_a_stack_takes_is_set_aside_where_there_may_be_one(plan: Plan) -> None:
+    best = [replace(TRIAL, save_seconds=0.01)] * 3
+    without = reserve(replace(plan, may_stack=False), best, bagged=True)
+    assert stacking_seconds(plan) == pytest.approx(reserve(plan, best, bagged=True) - without) == pytest.approx(1.0)
+    assert stacking_seconds(replace(plan, budget=5.0)) == 0.3
+    alone = plan.spec.model_copy(update={"search": plan.spec.search.model_copy(update={"ensemble": False})})
+    single = replace(plan, spec=alone)
+    assert reserve(single, best, bagged=True) == reserve(replace(single, may_stack=False), best, bagged=True)
+
+
 def test_nothing_is_set_aside_for_a_trial_that_has_scored_nothing() -> None:
     assert set_aside(0.0) == 0
     assert set_aside(4.0) > 4
@@ -58,6 +68,9 @@ def test_members_that_cannot_be_saved_in_time_are_left_out() -> None:
     assert [member.record.number for member in kept] == [1, 2]
     assert [member.weight for member in kept] == pytest.approx([0.625, 0.375])
     assert [member.record.number for member in affordable(members, -5)] == [1], "the heaviest one at least"
+    further = [*members, Member(replace(TRIAL, number=9, save_seconds=0.1), 0.0)]
+    assert [member.record.number for member in affordable(further, 60)] == [1, 2, 0, 9], "what has no weight comes last"
+    assert [member.record.number for member in affordable(further, 31.5)] == [1, 2, 0]
 
 
 @pytest.mark.parametrize("rows", [5, 20, 200])

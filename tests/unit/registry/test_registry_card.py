@@ -124,3 +124,12 @@ def test_the_card_says_how_the_version_is_served() -> None:
     assert "| xgboost |  |  |  |  |  |  | Ridge is no model of xgboost |" in card
     unknown = {**STEPS, "search": {}}
     assert "How it is served" not in model_card(load_spec("churn"), MANIFEST, unknown, {})
+
+
+def test_the_card_says_whether_trials_are_stacked_and_why() -> None:
+    told = "A second model over 3 trials was taken: better by 0.01."
+    stacked = {**STEPS, "search": {**STEPS["search"], "second_model": {"taken": True, "told": told}}}
+    assert "- **Algorithm**: xgboost, stacked\n" in card(stacked) and f"- **Second model**: {told}" in card(stacked)
+    refused = {**STEPS, "search": {**STEPS["search"], "second_model": {"taken": False, "told": "It was refused."}}}
+    assert "stacked" not in card(refused) and "- **Second model**: It was refused." in card(refused)
+    assert "Second model" not in card(STEPS)
