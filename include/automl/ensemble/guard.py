@@ -134,15 +134,20 @@ def judge(held: Held, objective: Objective, seconds: float, seed: int = 0) -> Ve
         seconds: after this long the mean stays.
         seed: of the draw of rows, where there are many.
     """
-    deadline = time.monotonic() + seconds
-    members = len(held.outputs)
+    from threadpoolctl import threadpool_limits
+
     held = held.drawn(seed)
-    sides = list(held.sides())
+    with threadpool_limits(limits=1):  # of products this small a second thread would only wait for the first
+        return _judged(held, objective, time.monotonic() + seconds)
+
+
+def _judged(held: Held, objective: Objective, deadline: float) -> Verdict:
+    members, sides = len(held.outputs), list(held.sides())
     if len(sides) < FOLDS:
         return Verdict(members, reason=f"it takes {FOLDS} folds to judge it, and there are {len(sides)}")
     rows, needed = min(len(fit.target) for fit, _ in sides), ROWS_EACH * held.numbers
     if rows < needed:
-        return Verdict(members, reason=f"it takes {needed} rows to fit it, and a fold leaves {rows}")
+        return Verdict(members, reason=f"it takes {needed} rows to fit it, and a fold leaves {rows} of those looked at")
     scores = []
     for fit, own in sides:
         if time.monotonic() > deadline:

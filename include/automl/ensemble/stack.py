@@ -103,7 +103,7 @@ def _sum(values: Array, target: Array, towards: Array, counts: Array, ridge: flo
     wanted = (target - middle) * roots
     pull = np.sqrt(ridge * np.mean((wanted - sides @ towards) ** 2))
     stacked = np.vstack([sides, pull * np.eye(len(values))])
-    corner = np.linalg.qr(np.column_stack([stacked, np.concatenate([wanted, pull * towards])]), mode="r")
-    corner /= np.abs(corner).max() or 1.0  # the solver ends by absolute bounds
+    corner = np.asarray(np.linalg.qr(np.column_stack([stacked, np.concatenate([wanted, pull * towards])]), mode="r"))
+    corner = corner / (np.abs(corner).max() or 1.0)  # the solver ends by absolute bounds
     found = lsq_linear(corner[:-1, :-1], corner[:-1, -1], bounds=(0.0, np.inf), method="bvls").x
     return found, np.array([middle - centres @ found])

@@ -50,15 +50,15 @@ def leaning(count: int, classes: int | None, seed: int = 0, scale: float = 2.5, 
     return [as_metrics_take(softmax(logits)) for logits in wrong], target
 
 
-def plain(count: int, classes: int | None, seed: int = 0) -> Rows:
+def plain(count: int, classes: int | None, seed: int = 0, apart: float = 0.15) -> Rows:
     """Return three members of whom the mean is the truth: nothing beats it but chance."""
     rng = np.random.default_rng(seed)
     if classes is None:
         signal = rng.normal(size=count)
-        values = [signal + rng.normal(scale=0.5, size=count) for _ in range(3)]
+        values = [signal + rng.normal(scale=apart, size=count) for _ in range(3)]
         return values, np.mean(values, axis=0) + rng.normal(size=count)
     true = rng.normal(size=(count, classes))
-    shares = [softmax(true + rng.normal(scale=0.6, size=true.shape)) for _ in range(3)]
+    shares = [softmax(true + rng.normal(scale=apart, size=true.shape)) for _ in range(3)]
     return [as_metrics_take(one) for one in shares], drawn(np.mean(shares, axis=0), rng)
 
 
@@ -139,10 +139,9 @@ def test_the_ridge_draws_to_the_mean(classes: int | None) -> None:
     towards = (0.5, 0.3, 0.2)
     strong = fit_stack(outputs, target, towards, classes, ridge=1e9)
     assert strong.weights == pytest.approx(towards, abs=1e-3)
-    distances = [
-        np.abs(np.array(fit_stack(outputs, target, towards, classes, ridge=ridge).weights) - towards).sum()
-        for ridge in (1e-6, 10.0, 1e3)
-    ]
+    fits = [fit_stack(outputs, target, towards, classes, ridge=ridge) for ridge in (1e-6, 10.0, 1e3)]
+    biased = classes is not None  # the intercept of values is free
+    distances = [np.linalg.norm([*(np.array(fit.weights) - towards), *(fit.biases if biased else ())]) for fit in fits]
     assert distances == sorted(distances, reverse=True)
     if classes is None:
         assert strong.biases[0] == pytest.approx(np.mean(target - Mean(towards).apply(outputs)), abs=1e-2)
@@ -183,7 +182,7 @@ def test_a_class_that_nobody_could_know_leaves_a_finite_fit() -> None:
 
 @pytest.mark.parametrize("classes", [2, 3, None])
 def test_it_is_taken_where_all_members_are_wrong_alike_and_unseen_rows_are_better_for_it(classes: int | None) -> None:
-    for seed in range(4):
+    for seed in range(3):
         rows, objective = leaning(1500, classes, seed), metric(METRICS[classes])
         known = held(rows, classes)
         verdict = judge(known, objective, 30.0)
@@ -201,14 +200,12 @@ def test_it_is_taken_where_all_members_are_wrong_alike_and_unseen_rows_are_bette
         assert objective(truth, verdict.stack.apply(unseen)) < 0.97 * objective(truth, mean)
 
 
-@pytest.mark.parametrize(
-    ("classes", "name", "most"), [(2, "log_loss", 4), (2, "roc_auc", 4), (3, "log_loss", 4), (None, "rmse", 4)]
-)
-def test_it_is_seldom_taken_where_the_mean_is_right(classes: int | None, name: str, most: int) -> None:
-    """Of 1000 draws each it was taken in RATES of 100."""
-    taken = [judge(held(plain(500, classes, seed), classes, name=name), metric(name), 30.0) for seed in range(40)]
+@pytest.mark.parametrize(("classes", "name"), [(2, "log_loss"), (2, "roc_auc"), (3, "log_loss"), (None, "rmse")])
+def test_it_is_seldom_taken_where_the_mean_is_right(classes: int | None, name: str) -> None:
+    """Of 200 draws each it was taken two times, once, once and two times."""
+    taken = [judge(held(plain(500, classes, seed), classes, name=name), metric(name), 30.0) for seed in range(20)]
     assert all(verdict.folds == 5 for verdict in taken), "each was judged"
-    assert sum(verdict.stack is not None for verdict in taken) <= most
+    assert sum(verdict.stack is not None for verdict in taken) <= 2
 
 
 def test_for_absolute_errors_it_is_refused_where_squared_ones_mislead() -> None:
@@ -260,7 +257,10 @@ def test_members_that_got_worse_with_time_are_not_trusted_to_stay() -> None:
     ("change", "reason"),
     [
         ({"folds": 2}, "it takes 3 folds to judge it, and there are 2"),
-        ({"rows": 5 * ROWS_EACH - 10}, f"it takes {4 * ROWS_EACH} rows to fit it, and a fold leaves 192"),
+        (
+            {"rows": 5 * ROWS_EACH - 10},
+            f"it takes {4 * ROWS_EACH} rows to fit it, and a fold leaves 192 of those looked at",
+        ),
         ({"seconds": -1.0}, "no time left"),
     ],
 )
