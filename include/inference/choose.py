@@ -26,8 +26,8 @@ from include.specs.training import Packaging
 from include.store.packages import ESTIMATOR, Manifest, ModelPackage
 
 Array = np.ndarray[Any, Any]
-TIMED_ROWS = 30
-"""Different rows that are timed one at a time, in turn."""
+TIMED_ROWS, FEWEST_ROWS = 30, 3
+"""Different rows that are timed one at a time, in turn: fewer of a runtime that takes long for each."""
 SECONDS = 0.1
 """CPU time that measuring a runtime takes, for single rows and for batches each."""
 
@@ -154,7 +154,8 @@ def _fastest(found: dict[str, Candidate], packaging: Packaging) -> str:
 
 def measured(scorer: Scorer, candidate: Candidate, rows: list[Row]) -> Candidate:
     """Return ``candidate`` with what a row and a batch cost."""
-    ones = rows[:TIMED_ROWS]
+    one = max(_cpu_seconds(lambda: scorer.score_one(rows[0])), 1e-6)
+    ones = rows[: min(TIMED_ROWS, max(FEWEST_ROWS, int(SECONDS / one)))]
     batch = (rows * (BATCH // len(rows) + 1))[:BATCH]
 
     def one_by_one() -> None:
@@ -174,10 +175,14 @@ def _cpu_ms(call: Callable[[], object]) -> float:
     call()
     times: list[float] = []
     while sum(times) < SECONDS:
-        started = time.process_time()
-        call()
-        times.append(time.process_time() - started)
+        times.append(_cpu_seconds(call))
     return 1000 * min(times)
+
+
+def _cpu_seconds(call: Callable[[], object]) -> float:
+    started = time.process_time()
+    call()
+    return time.process_time() - started
 
 
 def size_mb(path: Path) -> float:

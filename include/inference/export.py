@@ -93,8 +93,13 @@ def _graph(model: Any, width: int, classifies: bool) -> Any:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
 
+    from include.inference.convert_trees import tree_graph
+    from include.inference.trees import trees_of
+
     if _module(model) == "catboost":
         return _catboost_graph(model)
+    if (trees := trees_of(model)) is not None:
+        return tree_graph(trees, width, classifies, OPSETS)
     if getattr(model, "flatten_transform", None) is True:  # of a vote; it concerns `transform` alone
         model = copy.copy(model)
         model.flatten_transform = False
@@ -114,11 +119,10 @@ def _graph(model: Any, width: int, classifies: bool) -> Any:
 
 def _xgboost(model: Any, encoding: Encoding, manifest: Manifest, folder: Path) -> None:
     from include.inference.runtimes.xgboost import MODEL_FILE
+    from include.inference.trees import best_rounds
 
     _must_be(model, "xgboost")
-    booster = model.get_booster()
-    best = getattr(booster, "best_iteration", None) if getattr(model, "early_stopping_rounds", None) else None
-    (booster if best is None else booster[: best + 1]).save_model(folder / MODEL_FILE)
+    best_rounds(model).save_model(folder / MODEL_FILE)
 
 
 def _lightgbm(model: Any, encoding: Encoding, manifest: Manifest, folder: Path) -> None:
