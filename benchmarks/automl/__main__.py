@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.automl.cells import Cell, Table
-from benchmarks.automl.datasets import DATASETS, Dataset
-from benchmarks.automl.job import ANSWER, OUTPUTS, Job
-from benchmarks.automl.process import run
+from benchmarks.automl.datasets import DATASETS
+from benchmarks.automl.measure import one
 from benchmarks.automl.report import markdown
-from benchmarks.automl.scoring import scores
 from benchmarks.automl.summary import held, summarise
-from benchmarks.automl.systems import SYSTEMS, System
+from benchmarks.automl.systems import SYSTEMS
 from benchmarks.machine import machine
 from include.specs import ROOT, FactoryError
 
@@ -33,14 +26,13 @@ RESULTS = Path(__file__).with_name("results")
 TABLE = Table(RESULTS / "cells.jsonl")
 ASIDE = Table(ROOT / ".factory" / "bench-automl" / "cells.jsonl")
 """Cells that are no evidence: from a machine that was not quiet, or of code that no commit holds."""
-CORES = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fill the cells that are missing, or write the report; return 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="make bench-automl", description=__doc__)
     _choices(parser, "--systems", list(SYSTEMS))
-    _choices(parser, "--datasets", list(DATASETS))
+    _choices(parser, "--datasets", list(DATASETS), [name for name, data in DATASETS.items() if not data.large])
     parser.add_argument("--budgets", type=float, nargs="+", default=[60.0], help="seconds of a fit")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the split and of the systems")
     parser.add_argument("--again", action="store_true", help="run cells that the table has already")
@@ -71,36 +63,6 @@ def missing(options: argparse.Namespace) -> Iterator[Cell]:
             yield one(DATASETS[dataset], SYSTEMS[name], budget, seed, kept)
 
 
-def one(dataset: Dataset, system: System, budget: float, seed: int, kept: dict[str, object]) -> Cell:
-    """Fit one system on one split and return its cell; ``kept`` is what the cell says of system and machine."""
-    train, test = dataset.split(seed)
-    target = test[dataset.target]
-    with tempfile.TemporaryDirectory(prefix="bench-automl-") as folder:
-        train.to_csv(Path(folder) / "train.csv", index=False)
-        test.drop(columns=dataset.target).to_csv(Path(folder) / "test.csv", index=False)
-        load = os.getloadavg()[0]
-        job = Job(
-            module=system.module, options=dict(system.options), folder=folder, task=dataset.task,
-            target=dataset.target, metric=dataset.metric, dates=dataset.dates, budget=budget, seed=seed, cores=CORES,
-        )  # fmt: skip
-        watched = run(job, system.python)
-        found: dict[str, object] = {"failure": watched.failure}
-        if not watched.failure:
-            answer = json.loads((Path(folder) / ANSWER).read_text(encoding="utf-8"))
-            outputs, classes = np.load(Path(folder) / OUTPUTS), answer.pop("classes")
-            try:
-                found["score"], found["replicates"] = scores(dataset, seed, target, outputs, classes)
-            except FactoryError as error:
-                found["failure"] = str(error)
-            found |= {name: answer[name] for name in ("predict_seconds", "one_row_ms", "facts")}
-    return Cell(
-        dataset=dataset.name, system=system.name, budget=budget, seed=seed, task=dataset.task, metric=dataset.metric,
-        date=datetime.now(UTC).date().isoformat(), others=round(watched.others, 3), load=round(load, 2),
-        peak_mib=round(watched.peak_mib), fit_seconds=watched.seconds.get("fitted"),
-        package_seconds=watched.seconds.get("packaged"), **found, **kept,
-    )  # fmt: skip
-
-
 def _report(aside: bool) -> int:
     table = ASIDE if aside else TABLE
     found = summarise(list(table.cells().values()))
@@ -121,8 +83,9 @@ def _line(cell: Cell) -> str:
     return f"{cell.dataset:18} {cell.system:16} {cell.budget:g} s, seed {cell.seed}: {told}{remark}"
 
 
-def _choices(parser: argparse.ArgumentParser, name: str, known: list[str]) -> None:
-    parser.add_argument(name, nargs="+", choices=known, default=known, metavar="NAME", help=", ".join(known))
+def _choices(parser: argparse.ArgumentParser, name: str, known: list[str], usual: list[str] | None = None) -> None:
+    told = ", ".join(known)
+    parser.add_argument(name, nargs="+", choices=known, default=usual or known, metavar="NAME", help=told)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.automl.simulated import simulated
 from include.specs import FactoryError
 from include.specs.training import METRICS, Task
 
@@ -26,6 +27,7 @@ class Dataset:
         load: returns the table; every column but the target is a feature.
         source: where it comes from, for people.
         dates: columns that hold dates, which every system is given as such.
+        large: whether it is fitted only where it is named.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Dataset:
     load: Callable[[], pd.DataFrame] = field(repr=False)
     source: str
     dates: tuple[str, ...] = ()
+    large: bool = False
 
     @property
     def metric(self) -> str:
@@ -115,6 +118,9 @@ DATASETS = {
         Dataset("hotel_rates", "regression", "avg_price_per_room", _file("hotel_rates"), _COPY, ("arrival_date",)),
         Dataset("randhie", "regression", "mdvis", _statsmodels("randhie"), _STATSMODELS),
         Dataset("california_housing", "regression", "median_house_value", _file("california_housing"), _COPY),
+        Dataset(
+            "million", "binary", "y", simulated, "simulated, a million rows × 50 columns to learn from", large=True
+        ),
     )
 }
 """By name; the smaller ones of each task first."""

@@ -30,7 +30,9 @@ FOLDS, SECONDS = 4, 15.0
 def main() -> None:
     """Print a line a data set: the metric of each family and of their mean, and the seconds of a fold's fit."""
     names = sys.argv[1:] or [
-        name for name, data in DATASETS.items() if data.source == "scikit-learn" or FILES in os.environ
+        name
+        for name, data in DATASETS.items()
+        if not data.large and (data.source == "scikit-learn" or FILES in os.environ)
     ]
     print(
         f"{'data set':20} {'metric':9} "

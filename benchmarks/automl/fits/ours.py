@@ -25,6 +25,9 @@ from include.inference.scorer import Row, Scorer
 from include.specs import ModelSpec
 from include.store.packages import ESTIMATOR, Manifest, load_package, save_manifest
 
+STUDY, STUDY_FILE = "bench", "study.log"
+"""Optuna's study and its journal, in the folder of the job."""
+
 
 def fit(job: Job, train: pd.DataFrame) -> Model:
     """Prepare the rows and search; the budget is the search's own, and preparation comes on top of it."""
@@ -38,9 +41,9 @@ def fit(job: Job, train: pd.DataFrame) -> Model:
             spec=spec,
             objective=metric(spec.metric),
             budget=job.budget,
-            storage=str(folder / "study.log"),
+            storage=str(folder / STUDY_FILE),
             scratch=folder / "scratch",
-            name="bench",
+            name=STUDY,
         )
     )
     return Model(job, spec, prepared, result)
