@@ -30,7 +30,7 @@ class RandomForest(Forest):
     def sample(self, space: Space, task: Task) -> Params:
         """Draw the size of the forest, of its leaves, and the shares of columns and rows that are seen."""
         drawn: Params = {
-            "trees": space.suggest_int("trees", 50, 200, log=True),
+            "trees": space.suggest_int("trees", 50, 120, log=True),
             "min_leaf": space.suggest_int("min_leaf", 1, 50, log=True),
             "features": space.suggest_float("features", 0.05, 1.0),
             "rows": space.suggest_float("rows", 0.3, 1.0),
