@@ -107,7 +107,7 @@ def holds_objects(column: pd.Series) -> bool:
 
 def _guess(column: pd.Series) -> Parsed:
     """Read text, or a mixture of types; each distinct value is looked at once, and counts as often as it occurs."""
-    counts = column.dropna().map(str).str.strip().value_counts()
+    counts = _counts(column)
     counts = counts[~counts.index.str.lower().isin(_BLANKS)]
     words, weights = counts.index.to_series(), counts / counts.sum()
     if words.empty:
@@ -123,6 +123,22 @@ def _guess(column: pd.Series) -> Parsed:
     if (found := writing_of(words, PARSES)) and weights[times_of(words, found[0]).notna()].sum() > PARSES:
         return _written(column, *found)
     return _as_string(column)
+
+
+def _counts(column: pd.Series) -> pd.Series:
+    """Return how often each text occurs, without the blanks around it; the most frequent one first."""
+    if not _is_text(column):  # 1 and True would be taken for the same
+        return column.dropna().map(str).str.strip().value_counts()
+    counts = column.value_counts(sort=False)
+    words = counts.groupby(counts.index.str.strip(), sort=False).sum()
+    return words.sort_values(ascending=False, kind="stable")
+
+
+def _is_text(column: pd.Series) -> bool:
+    """Tell whether all values that are known are text."""
+    import pandas as pd
+
+    return pd.api.types.infer_dtype(column, skipna=True) == "string"
 
 
 def _holds_digits(column: pd.Series) -> bool:
@@ -198,7 +214,9 @@ def _as_datetime(column: pd.Series) -> Parsed:
 def _as_string(column: pd.Series) -> Parsed:
     import pandas as pd
 
-    values = column.map(str, na_action="ignore").astype(object)
+    values = column.astype(object)
+    if not _is_text(column):
+        values = column.map(str, na_action="ignore").astype(object)
     return Parsed("string", pd.Series(values.where(values.notna(), None), dtype=object))
 
 

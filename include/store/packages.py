@@ -151,9 +151,10 @@ def typed(data: pd.DataFrame, fields: Sequence[Field]) -> pd.DataFrame:
             elif field.type == "datetime":
                 columns[field.name] = pd.to_datetime(values, utc=True, format="ISO8601").astype("datetime64[ns, UTC]")
             else:
-                known = values.notna()
+                text = pd.api.types.infer_dtype(values, skipna=True) == "string"
+                written = values.astype(object) if text else values.astype(object).map(str)
                 columns[field.name] = pd.Series(
-                    np.where(known, values.astype(object).map(str), None), index=values.index, dtype=object
+                    np.where(values.notna(), written, None), index=values.index, dtype=object
                 )
         except (ValueError, TypeError) as error:
             raise PackageError(f"column '{field.name}' is not a {field.type}: {error}") from error
