@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from include.automl.bench import Configuration
+from include.automl.record import Record
 
 if TYPE_CHECKING:
     import optuna
 
 STARTUP = 8
 """Trials before the median may prune and the sampler leaves random search."""
+
+
+BEST_SHARE = 0.5
+"""Share of the trials that the best family gets; the next one gets as large a share of the rest, and so on."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,23 @@ def flat(configuration: Configuration) -> dict[str, Any]:
     """Return a configuration as Optuna keeps it."""
     named = {f"{configuration.family}.{name}": value for name, value in configuration.params.items()}
     return {"family": configuration.family, **named}
+
+
+def next_family(best: Sequence[Record], seed: int) -> str | None:
+    """Draw the family that is tried next; None where no trial is done.
+
+    TPE alone would soon try nothing but the family of the best trial. An ensemble gains more from several families
+    that have been tuned.
+
+    Args:
+        best: the trials that are done, the best first.
+        seed: of the draw.
+    """
+    families = list(dict.fromkeys(record.configuration.family for record in best))
+    if not families:
+        return None
+    shares = BEST_SHARE ** np.arange(len(families))
+    return families[np.random.default_rng(seed).choice(len(families), p=shares / shares.sum())]
 
 
 def sampler(seed: int) -> Any:

@@ -11,7 +11,7 @@ from include.automl.bench import Configuration
 from include.automl.columns import ColumnChoice
 from include.automl.families import Family, Params, find_family
 from include.automl.record import Record, State, record_of
-from include.automl.sampling import STARTUP, Prefixed, flat, sampler
+from include.automl.sampling import STARTUP, Prefixed, flat, next_family, sampler
 from include.automl.storage import StorageError, exclusive, may_be_shared, open_storage
 from include.features.objective import Objective
 from include.specs.training import Task
@@ -93,7 +93,8 @@ class Trials:
         )
         earlier = len(self._study.get_trials(deepcopy=False))
         # a search that goes on must not draw again what it drew before
-        self._study.sampler = sampler(seed + earlier + _SEEDS_APART * (place or 0))
+        self._seed = seed + earlier + _SEEDS_APART * (place or 0)
+        self._study.sampler = sampler(self._seed)
         self._study.pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_min_trials=4)
         self._running: dict[int, Running] = {}
         self._columns: ColumnChoice | None = None
@@ -158,6 +159,7 @@ class Trials:
         with exclusive(self._storage, self._name):
             if self._tried() >= most:
                 return None
+            self._queue_family()
             trial = self._study.ask()
             if self._place is not None:
                 trial.set_user_attr("place", self._place)
@@ -170,6 +172,19 @@ class Trials:
             return self.end(trial.number, "failed", f"{type(error).__name__}: {error}")
         self._running[trial.number] = Running(trial, configuration)
         return trial.number, configuration
+
+    def _queue_family(self) -> None:
+        """Let the next trial be of a family that was drawn for it, where nothing is queued.
+
+        Where there are several objectives TPE draws it: no family is the best one by all of them.
+        """
+        from optuna.trial import TrialState
+
+        trials = self._study.get_trials(deepcopy=False)
+        if self._costs or any(trial.state == TrialState.WAITING for trial in trials):
+            return
+        if family := next_family(self.best(), self._seed + len(trials)):
+            self._study.enqueue_trial({"family": family})
 
     def _with_columns(self, trial: optuna.Trial, family: Family, params: Params) -> Configuration:
         """Return a configuration with the columns that it was queued with, or those that were found to pay."""
