@@ -14,7 +14,7 @@ from include.automl.costs import Cost
 from include.automl.ensemble.prior import matched
 from include.automl.families import Conditions, Params, Rows, find_family
 from include.automl.families.weights import class_weights
-from include.automl.folds import Array, Fold, make_folds
+from include.automl.folds import Array, Fold, answers, in_time, make_folds
 from include.features.objective import Objective
 from include.inference.ensemble import reweighted
 from include.specs import FactoryError
@@ -69,17 +69,19 @@ class Options:
         device: ``cpu`` or ``cuda``, for families that can use a GPU.
         costs: what is measured of each trial beside its score.
         packaging: how it would be made ready to serve, which costs depend on.
+        seconds: that a trial should take at most, all its folds together; None where it may take any time.
     """
 
     balanced: bool = False
     device: str = "cpu"
     costs: tuple[Cost, ...] = ()
     packaging: Packaging = field(default_factory=Packaging)
+    seconds: float | None = None
 
     @classmethod
-    def of(cls, spec: ModelSpec, costs: Sequence[Cost] = ()) -> Options:
+    def of(cls, spec: ModelSpec, costs: Sequence[Cost] = (), seconds: float | None = None) -> Options:
         """Return what ``spec`` asks for, with its ``costs`` where they are to be measured."""
-        return cls(spec.problem.imbalance == "balanced", spec.search.device, tuple(costs), spec.packaging)
+        return cls(spec.problem.imbalance == "balanced", spec.search.device, tuple(costs), spec.packaging, seconds)
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class Bench:
         count: folds of the cross-validation; as many as suit the rows when None.
         seed: of every random choice.
         options: of every fit.
+        folds: that trials are scored on: all of them where ``count`` is given, else as many as time allows.
+        answers: whose models may answer.
     """
 
     prepared: Prepared
@@ -129,6 +133,9 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.folds: list[Fold] = make_folds(self.prepared, self.count, self.seed)
+        self.answers = answers(self.folds, self.prepared)
+        if self.count is None and self.options.seconds is not None:
+            self.folds = in_time(self.folds, self.prepared, self.options.seconds, self.seed)
 
     def score(self, configuration: Configuration, fold: int, threads: int, seconds: float | None = None) -> FoldResult:
         """Fit on one fold and score its held rows, which also tell a boosted model when to stop.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 Fold = tuple[Array, Array]
 """Positions of the rows to fit on, and of the rows to score."""
+Answers = Literal["folds", "refit", "either"]
+"""Whose models may answer: those of the folds, ones that are fitted again on all rows, or either."""
 
 FIRST_SHARE = 0.4
 """Ordered rows: share of the oldest rows that every fold fits on."""
@@ -24,6 +27,12 @@ FEW, REPEATS = 1000, 2
 MANY, MANY_FIT, MANY_HELD = 150_000, 200_000, 50_000
 """From so many rows on, configurations are compared on one fold, with so many rows to fit and to score at most; the
 final model is fitted on all of them."""
+VALUE_SECONDS = 4e-6
+"""Seconds for each value of the training rows that a boosted model takes on one core: 300 rounds of trees of 31 leaves;
+of several classes each has trees of its own."""
+LEAST_HELD, LEAST_FIT = 2500, 20_000
+"""Held rows, of all folds together, that a comparison takes, and rows of a fit: below them trials take longer than they
+should."""
 
 
 def make_folds(prepared: Prepared, count: int | None, seed: int) -> list[Fold]:
@@ -48,26 +57,56 @@ def make_folds(prepared: Prepared, count: int | None, seed: int) -> list[Fold]:
         raise FactoryError(
             f"{len(prepared.train)} training rows cannot be divided into folds that hold every class; bring more rows"
         )
-    return [_reduced(usable[-1], prepared.ordered, seed)] if count is None and _many(prepared) else usable
+    if count is None and _many(prepared):
+        return [_of_at_most(usable[-1], MANY_FIT, MANY_HELD, prepared.ordered, seed)]
+    return usable
 
 
-def cover(folds: list[Fold], rows: int) -> bool:
-    """Tell whether every one of ``rows`` training rows is held by some fold."""
-    return len(np.unique(np.concatenate([held for _, held in folds]))) == rows
+def in_time(folds: list[Fold], prepared: Prepared, seconds: float, seed: int) -> list[Fold]:
+    """Return as many of ``folds`` as a trial can fit in about so many ``seconds``, and as a comparison takes at least.
+
+    A single fold that is still too large fits on fewer rows. What is left out is time for fits that come to their end:
+    a model that was stopped early on many rows is worse than one of fewer folds, or rows.
+
+    Args:
+        folds: as `make_folds` gives them; of rows in time order the latest ones are taken.
+        prepared: the rows.
+        seconds: of all folds of a trial.
+        seed: of the draw of rows.
+    """
+    fit, held = (float(np.mean([len(fold[side]) for fold in folds])) for side in (0, 1))
+    trees = len(prepared.classes) if prepared.task == "multiclass" and prepared.classes else 1
+    rows = seconds / (VALUE_SECONDS * len(prepared.fields) * trees)
+    count = max(1, int(rows / fit), math.ceil(LEAST_HELD / held))
+    if count == 1 and len(folds) == 1:
+        return [_of_at_most(folds[0], max(LEAST_FIT, int(rows)), MANY_HELD, prepared.ordered, seed)]
+    return folds[-count:] if prepared.ordered else folds[:count]
+
+
+def answers(folds: list[Fold], prepared: Prepared) -> Answers:
+    """Return whose models may answer where trials are scored on ``folds``, as `make_folds` gives them.
+
+    Those of the folds, where together they have seen every row. Of rows in time order they have not seen the latest
+    ones. Those of a part of many rows answer where there is no time to fit on all of them.
+    """
+    held = np.unique(np.concatenate([held for _, held in folds]))
+    if len(held) == len(prepared.train):
+        return "folds"
+    return "refit" if prepared.ordered else "either"
 
 
 def _many(prepared: Prepared) -> bool:
     return len(prepared.train) >= MANY
 
 
-def _reduced(fold: Fold, ordered: bool, seed: int) -> Fold:
-    """Return a fold of at most `MANY_FIT` and `MANY_HELD` rows: the latest ones to fit on where rows are ordered."""
+def _of_at_most(fold: Fold, most_fit: int, most_held: int, ordered: bool, seed: int) -> Fold:
+    """Return a fold of at most so many rows: the latest ones to fit on where rows are ordered."""
     fit, held = fold
     rng = np.random.default_rng(seed)
-    if len(fit) > MANY_FIT:
-        fit = fit[-MANY_FIT:] if ordered else np.sort(rng.choice(fit, MANY_FIT, replace=False))
-    if len(held) > MANY_HELD:
-        held = np.sort(rng.choice(held, MANY_HELD, replace=False))
+    if len(fit) > most_fit:
+        fit = fit[-most_fit:] if ordered else np.sort(rng.choice(fit, most_fit, replace=False))
+    if len(held) > most_held:
+        held = np.sort(rng.choice(held, most_held, replace=False))
     return fit, held
 
 

@@ -16,7 +16,7 @@ MANY_ROWS = 20_000
 WIDE = 0.2
 """Columns a row from which linear models and nets are tried before most trees."""
 _FEW_FIRST = ("linear", "lightgbm", "catboost", "extra_trees", "neural_net", "xgboost", "svm", "random_forest", "knn")
-_MANY_FIRST = ("linear", "lightgbm", "xgboost", "catboost", "extra_trees", "neural_net", "random_forest", "knn", "svm")
+_MANY_FIRST = ("linear", "lightgbm", "catboost", "xgboost", "neural_net", "extra_trees", "random_forest", "knn", "svm")
 _WIDE_FIRST = ("linear", "lightgbm", "neural_net", "svm", "extra_trees", "catboost", "random_forest", "xgboost", "knn")
 
 

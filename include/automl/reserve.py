@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from include.automl.folds import Answers
 from include.automl.record import Record
 from include.automl.result import Member, Plan
 
@@ -11,6 +12,8 @@ OVERRUN = 0.1
 """Share of the budget by which the final model may exceed it, before a quicker one is taken."""
 MOST_REFITTED = 3
 """Trials of an ensemble whose members are fitted again on all rows, which takes time."""
+REFIT_SHARE = 0.5
+"""Share of the budget that fitting again may take where the models of the folds may answer as well."""
 _SELECTION_SHARE = 0.03
 """Share of the budget that choosing the ensemble may take."""
 _STACKING_SHARE = 0.01
@@ -26,22 +29,34 @@ _LIKELY = 5
 """Trials that an ensemble is likely to be made of."""
 
 
-def reserve(plan: Plan, best: Sequence[Record], bagged: bool) -> float:
+def reserve(plan: Plan, best: Sequence[Record], answers: Answers) -> float:
     """Return the seconds of the budget to set aside for the final model.
 
     Args:
         plan: of the search.
         best: the trials that are done, the best first.
-        bagged: whether it will be made of the models of the folds.
+        answers: whose models may answer.
     """
     selection = selection_seconds(plan) + stacking_seconds(plan) if plan.ensemble else 0.0
-    if bagged and plan.ensemble:
+    if by_folds(plan, best, answers):
         saving = sum(_saving(record) for record in best[:_LIKELY])
         return _START + selection + saving
+    saving = sum(_saving(record) / max(1, len(record.scores)) for record in best[:MOST_REFITTED])
+    return _START + selection + _refitting(plan, best) + saving
+
+
+def by_folds(plan: Plan, best: Sequence[Record], answers: Answers) -> bool:
+    """Tell whether the models of the folds will answer, rather than ones that are fitted again on all rows."""
+    if not plan.ensemble or answers == "refit":
+        return False
+    return answers == "folds" or _refitting(plan, best) > REFIT_SHARE * plan.budget
+
+
+def _refitting(plan: Plan, best: Sequence[Record]) -> float:
+    """Return the seconds that fitting the best trials again on all rows may take."""
     refitted = sorted((record.refit_seconds for record in best[:MOST_REFITTED]), reverse=True)
     rounds = sum(refitted) / max(1, min(plan.spec.search.parallel, len(refitted)))
-    saving = sum(_saving(record) / max(1, len(record.scores)) for record in best[:MOST_REFITTED])
-    return _START + selection + _HEAD_ROOM * max([rounds, *refitted[:1]]) + saving
+    return _HEAD_ROOM * max([rounds, *refitted[:1]])
 
 
 def selection_seconds(plan: Plan) -> float:

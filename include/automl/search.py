@@ -14,6 +14,7 @@ from include.automl.bench import Options
 from include.automl.columns import ColumnChoice
 from include.automl.conclusion import Conclusion
 from include.automl.device import device_problem
+from include.automl.folds import Answers
 from include.automl.memory import bound_bytes
 from include.automl.pool import Pool, warm_up
 from include.automl.portfolio import Shape, able, portfolio
@@ -99,7 +100,7 @@ class _Search:
             threads=max(1, self.cores // (wanted.parallel * plan.neighbours)),
             scratch=plan.scratch,
             memory=bound_bytes(wanted.memory_gb) // plan.neighbours,
-            options=Options.of(plan.spec, plan.costs),
+            options=Options.of(plan.spec, plan.costs, TRIAL_SHARE * plan.budget),
         )
         self.pool = plan.make_pool(self.setup)
         names = list(dict.fromkeys([*families, *(one.family for one in plan.first)]))
@@ -111,7 +112,8 @@ class _Search:
         self.best = self.trials.best()
         self.least = len(names)
         self.most = plan.max_trials or wanted.max_trials
-        self.bagged, self.folds = True, 1
+        self.answers: Answers = "folds"
+        self.folds = 1
 
     @property
     def spent(self) -> float:
@@ -123,7 +125,7 @@ class _Search:
 
         Where no trial is done, that is what it takes to fit the one that got furthest.
         """
-        kept = reserve(self.plan, self.best, self.bagged) if self.best else set_aside(self.trials.reckoned())
+        kept = reserve(self.plan, self.best, self.answers) if self.best else set_aside(self.trials.reckoned())
         return self.plan.budget - self.spent - kept
 
     def explore(self) -> None:
@@ -198,7 +200,7 @@ class _Search:
             report.save_seconds,
             report.costs,
         )
-        self.bagged, self.folds = report.covers, report.folds
+        self.answers, self.folds = report.answers, report.folds
         self.trials.spend(self.spent)
         if report.last:
             worker.work = None
@@ -228,7 +230,9 @@ class _Search:
 
     def conclude(self) -> SearchResult:
         """Make the final model."""
-        result = Conclusion(self.plan, self.setup, self.pool, self.trials, self.cores, lambda: self.spent).draw()
+        result = Conclusion(
+            self.plan, self.setup, self.pool, self.trials, self.cores, self.answers, lambda: self.spent
+        ).draw()
         self.trials.spend(self.spent)
         return replace(result, notes=(*self.notes, *result.notes))
 

@@ -13,7 +13,7 @@ from include.automl.bench import Bench, Configuration, FoldResult
 from include.automl.costs import Answered, costs_of, served
 from include.automl.ensemble.assemble import FittedPart, model_file, oof_file, plan_file, store
 from include.automl.families import Params, find_family
-from include.automl.folds import Array, cover
+from include.automl.folds import Answers, Array
 
 if TYPE_CHECKING:
     from include.inference.choice import Candidate
@@ -29,7 +29,7 @@ class FoldDone:
         refit_seconds: what a new worker would take to load the rows and fit on all of them, reckoned from this fold.
         last: whether it is the trial's last one.
         folds: how many folds there are.
-        covers: whether the folds hold every training row once or more.
+        answers: whose models may answer.
         save_seconds: seconds that it took to keep the fitted model.
         settled: with the last one: the parameters for a fit on all rows, as the folds found them.
         costs: of the trial, so far: name → value of each objective beside the metric.
@@ -40,7 +40,7 @@ class FoldDone:
     refit_seconds: float
     last: bool
     folds: int
-    covers: bool
+    answers: Answers
     settled: Params | None
     save_seconds: float = 0.0
     costs: dict[str, float] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class FoldDone:
 
 @dataclass(frozen=True)
 class FoldFiles:
-    """What is kept of a fold: the held rows' positions and outputs; the model and its plan where folds cover all.
+    """What is kept of a fold: the held rows' positions and outputs; the model and its plan where they may answer.
 
     ``factors`` are those of `include.automl.bench.FoldResult`, of all classes: NaN for one that was not there.
     """
@@ -104,19 +104,19 @@ class Trial:
         found = bench.score(self._configuration, number, self._threads, self._seconds)
         self._fitted.append(found.estimator)
         family = find_family(self._configuration.family)
-        rows, covers, last = len(bench.prepared.train), self._covers, number == len(self._folds) - 1
+        rows, last = len(bench.prepared.train), number == len(self._folds) - 1
         done = FoldDone(
             score=found.score,
             fit_seconds=found.fit_seconds,
             refit_seconds=self._loaded + rows / len(fit) * (found.plan_seconds + found.fit_seconds),
             last=last,
             folds=len(bench.folds),
-            covers=covers,
+            answers=bench.answers,
             settled=family.settled(self._configuration.params, self._fitted) if last else None,
             costs=self._costs(found, held, last),
         )
-        part = FittedPart(found.estimator, found.present) if covers else None
-        plan = bench.plan(number, self._configuration.plan) if covers else None
+        part = FittedPart(found.estimator, found.present) if bench.answers != "refit" else None
+        plan = bench.plan(number, self._configuration.plan) if bench.answers != "refit" else None
         return done, FoldFiles(held, found.outputs, self._of_all_classes(found), part, plan)
 
     def _of_all_classes(self, found: FoldResult) -> Array | None:
@@ -138,10 +138,6 @@ class Trial:
         self._answered.append((held, found.outputs))
         rows, outputs = (np.concatenate([fold[side] for fold in self._answered]) for side in (0, 1))
         return costs_of(options.costs, self._served, bench.prepared, Answered(rows, outputs), last)
-
-    @property
-    def _covers(self) -> bool:
-        return cover(self._bench.folds, len(self._bench.prepared.train))
 
 
 @dataclass(frozen=True)

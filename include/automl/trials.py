@@ -174,14 +174,9 @@ class Trials:
         return trial.number, configuration
 
     def _queue_family(self) -> None:
-        """Let the next trial be of a family that was drawn for it, where nothing is queued.
-
-        Where there are several objectives TPE draws it: no family is the best one by all of them.
-        """
-        from optuna.trial import TrialState
-
+        """Draw the family of the next trial, where nothing is queued; TPE does where there are several objectives."""
         trials = self._study.get_trials(deepcopy=False)
-        if self._costs or any(trial.state == TrialState.WAITING for trial in trials):
+        if self._costs or any(trial.state.name == "WAITING" for trial in trials):
             return
         if family := next_family(self.best(), self._seed + len(trials)):
             self._study.enqueue_trial({"family": family})

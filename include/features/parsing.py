@@ -138,7 +138,7 @@ def _is_text(column: pd.Series) -> bool:
     """Tell whether all values that are known are text."""
     import pandas as pd
 
-    return pd.api.types.infer_dtype(column, skipna=True) == "string"
+    return bool(pd.api.types.infer_dtype(column, skipna=True) == "string")
 
 
 def _holds_digits(column: pd.Series) -> bool:

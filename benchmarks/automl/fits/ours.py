@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,8 +31,8 @@ STUDY, STUDY_FILE = "bench", "study.log"
 
 
 def fit(job: Job, train: pd.DataFrame) -> Model:
-    """Prepare the rows and search; the budget is the search's own, and preparation comes on top of it."""
-    spec = _spec(job)
+    """Prepare the rows and search; the search has what preparation leaves of the budget."""
+    began, spec = time.monotonic(), _spec(job)
     prepared = _prepared(train, spec)
     folder = Path(job.folder)
     prepared.save(folder / "prepared")
@@ -40,7 +41,7 @@ def fit(job: Job, train: pd.DataFrame) -> Model:
             data=folder / "prepared",
             spec=spec,
             objective=metric(spec.metric),
-            budget=job.budget,
+            budget=job.budget - (time.monotonic() - began),
             storage=str(folder / STUDY_FILE),
             scratch=folder / "scratch",
             name=STUDY,

@@ -12,7 +12,7 @@ import pytest
 
 from include.automl.bench import Bench, Configuration
 from include.automl.record import Record
-from include.automl.reserve import affordable, reserve, set_aside, stacking_seconds
+from include.automl.reserve import affordable, by_folds, reserve, set_aside, stacking_seconds
 from include.automl.result import Member
 from include.automl.search import Plan
 from include.evaluation.metrics import metric
@@ -37,20 +37,30 @@ def plan(tmp_path: Path) -> Plan:
 
 def test_what_took_long_to_keep_will_take_long_to_save(plan: Plan) -> None:
     light, heavy = [replace(TRIAL, save_seconds=0.01)] * 8, [replace(TRIAL, save_seconds=2.0)] * 8
-    assert reserve(plan, light, bagged=True) < 5
-    assert reserve(plan, heavy, bagged=True) > 40
-    assert reserve(plan, heavy, bagged=False) - reserve(plan, light, bagged=False) == pytest.approx(7.164)
-    assert reserve(plan, light[:1], bagged=True) < reserve(plan, light, bagged=True)
+    assert reserve(plan, light, answers="folds") < 5
+    assert reserve(plan, heavy, answers="folds") > 40
+    assert reserve(plan, heavy, answers="refit") - reserve(plan, light, answers="refit") == pytest.approx(7.164)
+    assert reserve(plan, light[:1], answers="folds") < reserve(plan, light, answers="folds")
 
 
 def test_what_judging_a_stack_takes_is_set_aside_where_there_may_be_one(plan: Plan) -> None:
     best = [replace(TRIAL, save_seconds=0.01)] * 3
-    without = reserve(replace(plan, may_stack=False), best, bagged=True)
-    assert stacking_seconds(plan) == pytest.approx(reserve(plan, best, bagged=True) - without) == pytest.approx(1.0)
+    without = reserve(replace(plan, may_stack=False), best, answers="folds")
+    assert stacking_seconds(plan) == pytest.approx(reserve(plan, best, answers="folds") - without) == pytest.approx(1.0)
     assert stacking_seconds(replace(plan, budget=5.0)) == 0.3
     alone = plan.spec.model_copy(update={"search": plan.spec.search.model_copy(update={"ensemble": False})})
     single = replace(plan, spec=alone)
-    assert reserve(single, best, bagged=True) == reserve(replace(single, may_stack=False), best, bagged=True)
+    assert reserve(single, best, answers="folds") == reserve(replace(single, may_stack=False), best, answers="folds")
+
+
+def test_of_many_rows_models_are_fitted_again_where_there_is_time(plan: Plan) -> None:
+    quick, slow = [replace(TRIAL, refit_seconds=10.0)] * 3, [replace(TRIAL, refit_seconds=50.0)] * 3
+    assert not by_folds(plan, quick, "either") and by_folds(plan, slow, "either")
+    assert reserve(plan, slow, "either") == reserve(plan, slow, "folds") < 10
+    assert reserve(plan, quick, "either") == reserve(plan, quick, "refit") > 10
+    assert by_folds(plan, quick, "folds") and not by_folds(plan, slow, "refit")
+    alone = plan.spec.model_copy(update={"search": plan.spec.search.model_copy(update={"ensemble": False})})
+    assert not by_folds(replace(plan, spec=alone), slow, "folds"), "a single model is fitted on all rows"
 
 
 def test_nothing_is_set_aside_for_a_trial_that_has_scored_nothing() -> None:
