@@ -193,8 +193,9 @@ def test_a_killed_search_goes_on_without_repeating_trials(planned: Callable[...,
     assert not {int(number) for number in before} & {record.number for record in again}
     interrupted = [record for record in result.records if record.state == "interrupted"]
     assert len(interrupted) <= 2
-    lost = [record.configuration.params for record in interrupted if record.configuration.params]
-    assert all(params in [record.configuration.params for record in again] for params in lost)
+    lost = [record.configuration.params for record in interrupted]  # not all of them, where they were being drawn
+    retried = [record.configuration.params.items() for record in again]
+    assert all(any(params.items() <= found for found in retried) for params in lost)
     ended = [record.configuration.params["strength"] for record in result.records if record not in interrupted]
     assert len(ended) == 11 == len(set(ended))
 
