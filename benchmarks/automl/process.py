@@ -46,13 +46,14 @@ class Watched:
 
 
 def run(job: Job, python: Path) -> Watched:
-    """Do ``job`` with the interpreter ``python`` and watch it; nothing of it is left running."""
+    """Do ``job`` with the interpreter ``python`` in its folder and watch it; nothing of it is left running."""
     file = job.write()
     ours, theirs = os.pipe()
+    environment = {**os.environ, **_ENVIRONMENT, "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [str(python), "-m", "benchmarks.automl.job", str(file), str(theirs)],
-            cwd=ROOT, env={**os.environ, **_ENVIRONMENT}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=job.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             pass_fds=(theirs,), start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, range(job.cores)),
         )  # fmt: skip
         os.close(theirs)
