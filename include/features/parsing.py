@@ -127,14 +127,14 @@ def _guess(column: pd.Series) -> Parsed:
 
 def _counts(column: pd.Series) -> pd.Series:
     """Return how often each text occurs, without the blanks around it; the most frequent one first."""
-    if not _is_text(column):  # 1 and True would be taken for the same
+    if not _all_text(column):  # 1 and True would be taken for the same
         return column.dropna().map(str).str.strip().value_counts()
     counts = column.value_counts(sort=False)
     words = counts.groupby(counts.index.str.strip(), sort=False).sum()
     return words.sort_values(ascending=False, kind="stable")
 
 
-def _is_text(column: pd.Series) -> bool:
+def _all_text(column: pd.Series) -> bool:
     """Tell whether all values that are known are text."""
     import pandas as pd
 
@@ -215,7 +215,7 @@ def _as_string(column: pd.Series) -> Parsed:
     import pandas as pd
 
     values = column.astype(object)
-    if not _is_text(column):
+    if not _all_text(column):
         values = column.map(str, na_action="ignore").astype(object)
     return Parsed("string", pd.Series(values.where(values.notna(), None), dtype=object))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from include.inference.ensemble import SMALLEST, BlendClassifier, BlendRegressor
 from include.inference.graph import Graph
+from include.inference.groups import Group, grouped
 from include.inference.stack import LEAST, PoolClassifier, StackRegressor
 
 Convert = Callable[[Any, int], Any]
@@ -34,7 +35,7 @@ def blended_graph(blend: Any, convert: Convert, opsets: dict[str, int]) -> Any:
     if isinstance(blend, PoolClassifier):
         total = _pooled(graph, answers, blend)
     else:
-        total = graph.weighted(answers, blend.weights)
+        total = _weighted(graph, answers, blend.weights)
     if isinstance(blend, StackRegressor):
         total = graph.add("Add", [total, graph.constant(np.float32(blend.intercept))])
     if isinstance(blend, BlendClassifier):
@@ -42,33 +43,57 @@ def blended_graph(blend: Any, convert: Convert, opsets: dict[str, int]) -> Any:
     return graph.model(total, blend.n_features, opsets)
 
 
-def _answers(graph: Graph, blend: Any, convert: Convert) -> list[str]:
-    """Return each member's probabilities over all classes, or its values."""
+def _answers(graph: Graph, blend: Any, convert: Convert) -> list[Group]:
+    """Return the members' probabilities over all classes, or their values: those together that can be."""
     nothing = [None] * len(blend.members)
     present, factors = (getattr(blend, name, None) or nothing for name in ("present", "factors"))
-    answers = []
-    for number, (member, (start, stop), known, by) in enumerate(
-        zip(blend.members, blend.slices, present, factors, strict=True)
-    ):
-        answer = graph.member(convert(member, stop - start), f"m{number}_", graph.columns(start, stop))
-        width = len(known) if known is not None else getattr(blend, "n_classes", 1)
-        answer = graph.add("Reshape", [answer, graph.constant(np.array([-1, width], dtype=np.int64))])
-        if by is not None:
-            answer = _reweighted(graph, answer, np.array(by, dtype=np.float32))
-        if known is not None:
-            places = np.zeros((width, blend.n_classes), dtype=np.float32)
-            places[np.arange(width), list(known)] = 1.0
-            answer = graph.add("MatMul", [answer, graph.constant(places)])
-        answers.append(answer)
-    return answers
+    plain = [
+        (number, member, place)
+        for number, (member, place, known, by) in enumerate(
+            zip(blend.members, blend.slices, present, factors, strict=True)
+        )
+        if known is None and by is None
+    ]
+    groups = grouped(graph, plain, isinstance(blend, BlendClassifier))
+    together = {number for group in groups for number in group.members}
+    alone = [number for number in range(len(blend.members)) if number not in together]
+    return [*groups, *(_alone(graph, blend, number, present[number], factors[number], convert) for number in alone)]
 
 
-def _pooled(graph: Graph, answers: list[str], blend: PoolClassifier) -> str:
+def _alone(graph: Graph, blend: Any, number: int, known: Any, by: Any, convert: Convert) -> Group:
+    """Return the answers of a member of its own kind, or one that does not know all classes as they occur."""
+    start, stop = blend.slices[number]
+    member = convert(blend.members[number], stop - start)
+    answer = graph.member(member, f"m{number}_", graph.columns(start, stop))
+    width = len(known) if known is not None else getattr(blend, "n_classes", 1)
+    answer = graph.add("Reshape", [answer, graph.constant(np.array([1, -1, width], dtype=np.int64))])
+    if by is not None:
+        answer = _reweighted(graph, answer, np.array(by, dtype=np.float32))
+    if known is not None:
+        places = np.zeros((width, blend.n_classes), dtype=np.float32)
+        places[np.arange(width), list(known)] = 1.0
+        answer = graph.add("MatMul", [answer, graph.constant(places)])
+    return Group((number,), answer)
+
+
+def _weighted(graph: Graph, groups: Sequence[Group], weights: Sequence[float]) -> str:
+    """Add the weighted sum of what all members say, shape (rows, outputs); return its name."""
+    parts = []
+    for group in groups:
+        by = np.array([weights[number] for number in group.members], dtype=np.float32).reshape(-1, 1, 1)
+        parts.append(graph.add("Mul", [group.answers, graph.constant(by)]))
+    whole = parts[0] if len(parts) == 1 else graph.add("Concat", parts, axis=0)
+    return graph.add("ReduceSum", [whole, graph.constant(np.array([0]))], keepdims=0)
+
+
+def _pooled(graph: Graph, answers: Sequence[Group], blend: PoolClassifier) -> str:
     """Return the pool of probabilities; without products of matrices, which would lose digits when quantised."""
     least = graph.constant(np.float32(LEAST))
-    logarithms = [graph.add("Log", [graph.add("Max", [answer, least])]) for answer in answers]
+    logarithms = [
+        Group(group.members, graph.add("Log", [graph.add("Max", [group.answers, least])])) for group in answers
+    ]
     slopes, intercepts = (graph.constant(side[None].astype(np.float32)) for side in blend.lines())
-    total = graph.add("Mul", [graph.weighted(logarithms, blend.weights), slopes])
+    total = graph.add("Mul", [_weighted(graph, logarithms, blend.weights), slopes])
     return graph.add("Softmax", [graph.add("Add", [total, intercepts])], axis=1)
 
 

@@ -51,18 +51,20 @@ def _regressor(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _sums(nodes: Nodes, operator: Any, weights: Any, bias: Any, to: str | None = None) -> str:
-    """Add exp(2 gamma x·c - gamma |x|² - gamma |c|²), weighted and summed over the centres c."""
+    """Add exp(2 gamma x·c - gamma |x|² - gamma |c|²), weighted and summed over the centres c.
+
+    In double precision: weights may be large, and their sum small.
+    """
     model = operator.raw_operator
-    rows = nodes.add(
-        "Clip",
-        operator.inputs[0].full_name,
-        nodes.constant(np.float32(-FARTHEST)),
-        nodes.constant(np.float32(FARTHEST)),
-    )
+    ends = (nodes.constant(np.float32(end)) for end in (-FARTHEST, FARTHEST))
+    rows = nodes.cast(nodes.add("Clip", operator.inputs[0].full_name, *ends), np.float64)
     lengths = nodes.add("ReduceSumSquare", rows, nodes.constant([1], np.int64), keepdims=1)
-    products = nodes.add("MatMul", rows, nodes.constant(2 * model.gamma_ * model.centres_.T))
-    exponents = nodes.add("Sub", products, nodes.constant(model.gamma_ * (model.centres_**2).sum(axis=1)))
-    exponents = nodes.add("Sub", exponents, nodes.add("Mul", lengths, nodes.constant([model.gamma_])))
-    exponents = nodes.add("Min", exponents, nodes.constant([0.0]))
-    values = nodes.add("MatMul", nodes.add("Exp", exponents), nodes.constant(weights))
-    return nodes.add("Add", values, nodes.constant(bias), to=to)
+    centres = nodes.cast(nodes.constant(model.centres_), np.float64)  # training rows, which are of single precision
+    own = nodes.constant(-model.gamma_ * (model.centres_**2).sum(axis=1), np.float64)
+    exponents = nodes.add("Gemm", rows, centres, own, alpha=2 * model.gamma_, transB=1)
+    exponents = nodes.add("Sub", exponents, nodes.add("Mul", lengths, nodes.constant([model.gamma_], np.float64)))
+    exponents = nodes.add("Min", exponents, nodes.constant([0.0], np.float64))
+    values = nodes.add(
+        "Gemm", nodes.add("Exp", exponents), *(nodes.constant(one, np.float64) for one in (weights, bias))
+    )
+    return nodes.cast(values, np.float32, to=to)

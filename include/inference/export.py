@@ -96,10 +96,10 @@ def _graph(model: Any, width: int, classifies: bool) -> Any:
     from include.inference.convert_trees import tree_graph
     from include.inference.trees import trees_of
 
-    if _module(model) == "catboost":
-        return _catboost_graph(model)
     if (trees := trees_of(model)) is not None:
         return tree_graph(trees, width, classifies, OPSETS)
+    if _module(model) == "catboost":
+        return _catboost_graph(model)
     if getattr(model, "flatten_transform", None) is True:  # of a vote; it concerns `transform` alone
         model = copy.copy(model)
         model.flatten_transform = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,10 +40,13 @@ class Graph:
         self.nodes.append(helper.make_node(operator, inputs, [name], name=f"n_{name}", **attributes))
         return name
 
-    def weighted(self, answers: Sequence[str], weights: Sequence[float]) -> str:
-        """Add the weighted sum of ``answers``; return its name."""
-        pairs = zip(answers, weights, strict=True)
-        return self.add("Sum", [self.add("Mul", [one, self.constant(np.float32(by))]) for one, by in pairs])
+    def split(self, value: str, sizes: str, axis: int, count: int) -> tuple[str, ...]:
+        """Add the parts of a value along an axis, ``count`` of them; return their names."""
+        from onnx import helper
+
+        names = tuple(self._name() for _ in range(count))
+        self.nodes.append(helper.make_node("Split", [value, sizes], names, name=f"n_{names[0]}", axis=axis))
+        return names
 
     def columns(self, start: int, stop: int) -> str:
         """Return the name of some of the input's columns; members that take the same ones share it."""

@@ -39,11 +39,11 @@ class Nodes:
         name = self._scope.get_unique_operator_name(kind)
         self._container.add_node(kind, list(inputs), list(outputs), name=name, **attributes)
 
-    def cast(self, values: str, dtype: Any) -> str:
+    def cast(self, values: str, dtype: Any, to: str | None = None) -> str:
         """Add a conversion to a type of numpy's; return the name of its output."""
         from onnx import helper
 
-        output: str = self._scope.get_unique_variable_name("value")
+        output: str = to or self._scope.get_unique_variable_name("value")
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         self.add_several("Cast", (values,), (output,), to=kind)
         return output

@@ -25,6 +25,9 @@ _XGBOOST_LINKS: Mapping[str, Link] = {
 }
 
 
+_CATBOOST_LINKS: Mapping[str, Link] = {"Logloss": "sigmoid", "MultiClass": "softmax", "RMSE": "none", "MAE": "none"}
+
+
 @dataclass(frozen=True)
 class Trees:
     """Trees that answer rows of float32 by the sum of their leaves.
@@ -52,7 +55,7 @@ class Trees:
 
 
 def trees_of(model: Any) -> Trees | None:
-    """Return the trees of a fitted forest, XGBoost or LightGBM estimator; None of any other model, or kind of tree."""
+    """Return the trees of a fitted forest, or of a booster's estimator; None of any other model, or kind of tree."""
     library = type(model).__module__.partition(".")[0]
     read = _READERS.get((library, type(model).__name__))
     return read(model) if read else None
@@ -162,6 +165,53 @@ def _xgboost_tree(tree: Mapping[str, Any], output: Array) -> Trees | None:
     )
 
 
+def _catboost(model: Any) -> Trees | None:
+    import tempfile
+    from pathlib import Path
+
+    link = _CATBOOST_LINKS.get(str(model.get_all_params().get("loss_function")))
+    if link is None or model.get_cat_feature_indices():
+        return None
+    with tempfile.TemporaryDirectory(prefix="factory-") as folder:
+        file = Path(folder) / "model.json"
+        model.save_model(str(file), format="json")
+        document = json.loads(file.read_text(encoding="utf-8"))
+    if not document.get("oblivious_trees"):
+        return None
+    scale, bias = document["scale_and_bias"]
+    base = np.atleast_1d(np.asarray(bias, dtype=float))
+    features = document["features_info"]["float_features"]
+    gaps_left = np.array([feature["nan_value_treatment"] != "AsTrue" for feature in features])
+    trees = [_oblivious_tree(tree, scale, len(base), gaps_left) for tree in document["oblivious_trees"]]
+    return _joined(trees, base, link)
+
+
+def _oblivious_tree(tree: Mapping[str, Any], scale: float, outputs: int, gaps_left: Array) -> Trees | None:
+    """Return one tree, whose nodes ask the same on a level; the last split is the first digit of a leaf's place."""
+    splits = tree["splits"] or []
+    if any(split["split_type"] != "FloatFeature" for split in splits):
+        return None
+    inner, leaves = 2 ** len(splits) - 1, np.asarray(tree["leaf_values"], dtype=float).reshape(-1, outputs) * scale
+    level = np.repeat(np.arange(len(splits)), 2 ** np.arange(len(splits)))[:inner]
+    asked = len(splits) - 1 - level
+    padding = np.zeros(len(leaves), dtype=int)
+    places = np.arange(inner)
+    feature = np.array([split["float_feature_index"] for split in splits], dtype=int)[asked]
+    return Trees(
+        sizes=np.array([inner + len(leaves)]),
+        feature=np.concatenate([feature, padding]),
+        threshold=np.concatenate([np.array([split["border"] for split in splits], np.float32)[asked], padding]).astype(
+            np.float32
+        ),
+        left=np.concatenate([2 * places + 1, padding - 1]),
+        right=np.concatenate([2 * places + 2, padding - 1]),
+        gaps_left=np.concatenate([gaps_left[feature], padding.astype(bool)]),
+        values=np.concatenate([np.zeros((inner, outputs)), leaves]),
+        base=np.zeros(outputs),
+        link="none",
+    )
+
+
 _READERS: Mapping[tuple[str, str], Callable[[Any], Trees | None]] = {
     **{
         ("sklearn", f"{kind}{task}"): _forest
@@ -170,6 +220,7 @@ _READERS: Mapping[tuple[str, str], Callable[[Any], Trees | None]] = {
     },
     **{("lightgbm", f"LGBM{task}"): _lightgbm for task in ("Classifier", "Regressor")},
     **{("xgboost", f"XGB{task}"): _xgboost for task in ("Classifier", "Regressor")},
+    **{("catboost", f"CatBoost{task}"): _catboost for task in ("Classifier", "Regressor")},
 }
 
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from include.inference.encoder import Encoder
 from include.inference.links import score_of, scores_of
 from include.inference.optional import library
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from include.inference.scorer import Array
 
 MODEL_FILE = "model.onnx"
+AT_ONCE = 2048
+"""Rows that a graph takes at a time: what an ensemble of nets holds meanwhile is some ten kilobytes for each."""
 _NUMERIC = ("number", "boolean")
 _ERRORS_ONLY = 3
 
@@ -60,7 +64,11 @@ class OnnxScorer(Scorer):
         if not len(rows):  # some operators refuse an empty matrix
             return self.score([self._nothing])[:0]
         matrix = self._encoder.encode(rows)
-        return scores_of(self._session.run([self._output], {self._input: matrix})[0], self._manifest)
+        answers = [
+            self._session.run([self._output], {self._input: matrix[start : start + AT_ONCE]})[0]
+            for start in range(0, len(matrix), AT_ONCE)
+        ]
+        return scores_of(answers[0] if len(answers) == 1 else np.concatenate(answers), self._manifest)
 
     def score_one(self, row: Row) -> list[float]:
         """Return the scores of one row through memory that this thread bound to the session."""
@@ -76,8 +84,6 @@ class _Bound:
     """Input and output of a single row, bound to a session: for one thread."""
 
     def __init__(self, session: Any, name: str, output: str, width: int) -> None:
-        import numpy as np
-
         self._input = np.zeros((1, width), dtype=np.float32)
         self._answer = np.array(session.run([output], {name: self._input})[0])
         self._memory = self._input.reshape(-1).view(np.uint8).data
