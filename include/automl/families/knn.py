@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from include.automl.families.base import Conditions, Family, Params, Rows, Space
 from include.automl.families.weights import balanced
 from include.specs import FactoryError
@@ -28,25 +26,33 @@ class NearestNeighbours(Family):
         return self.portfolio(task)[0]
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return few neighbours weighted by distance, and many."""
-        return {"neighbours": 12, "weights": "distance"}, {"neighbours": 50, "weights": "distance"}
+        """Return many neighbours for classes and few for values, then the other way round."""
+        if task == "regression":
+            return {"neighbours": 12, "kernel": "biweight"}, {"neighbours": 40, "kernel": "epanechnikov"}
+        return (
+            {"neighbours": 80, "kernel": "epanechnikov", "prior": 1.0},
+            {"neighbours": 20, "kernel": "biweight", "prior": 1.0},
+        )
 
     def sample(self, space: Space, task: Task) -> Params:
-        """Draw the number of neighbours, and what they weigh."""
-        return {
-            "neighbours": space.suggest_int("neighbours", 3, 100, log=True),
-            "weights": space.suggest_categorical("weights", ("uniform", "distance")),
+        """Draw the number of neighbours, how their weights fall with the distance, and what all rows count for."""
+        drawn: Params = {
+            "neighbours": space.suggest_int("neighbours", 3, 200, log=True),
+            "kernel": space.suggest_categorical("kernel", ("epanechnikov", "biweight")),
         }
+        if task != "regression":
+            drawn["prior"] = space.suggest_float("prior", 0.01, 10.0, log=True)
+        return drawn
 
     def build(self, params: Params, task: Task, seed: int, threads: int) -> Any:
-        """Return a KNeighborsClassifier or a KNeighborsRegressor."""
-        from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+        """Return a NeighboursClassifier or a NeighboursRegressor."""
+        from include.inference.neighbours import NeighboursClassifier, NeighboursRegressor
 
-        kind = KNeighborsRegressor if task == "regression" else KNeighborsClassifier
-        return kind(n_neighbors=params["neighbours"], weights=params["weights"], n_jobs=threads)
+        kind = NeighboursRegressor if task == "regression" else NeighboursClassifier
+        return kind(**params)
 
     def fit(self, estimator: Any, rows: Rows, conditions: Conditions) -> Any:
-        """Remember the rows; where they have weights, rows drawn by them.
+        """Remember the rows.
 
         Raises:
             FactoryError: they are too many to be remembered, or to be gone through for each prediction.
@@ -57,21 +63,5 @@ class NearestNeighbours(Family):
                 f"{count} rows × {columns} columns are too many for nearest neighbours; use another family, or "
                 "fewer rows"
             )
-        classifies = hasattr(estimator, "predict_proba")
-        rows = balanced(rows, conditions, classifies)
-        values, target = rows.values, rows.target
-        if rows.weights is not None:
-            drawn = _drawn(rows, classifies)
-            values, target = values[drawn], target[drawn]
-        estimator.set_params(n_neighbors=min(estimator.n_neighbors, count))
-        return estimator.fit(values, target)
-
-
-def _drawn(rows: Rows, classifies: bool) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return places of rows, each as often as its share of the weight says; every class at least once."""
-    weights = np.asarray(rows.weights, dtype=float)
-    ends = np.cumsum(weights / weights.sum())
-    drawn = np.searchsorted(ends, (np.arange(len(ends)) + 0.5) / len(ends)).clip(max=len(ends) - 1)
-    if not classifies:
-        return drawn
-    return np.concatenate([drawn, np.setdiff1d(np.unique(rows.target, return_index=True)[1], drawn)])
+        rows = balanced(rows, conditions, hasattr(estimator, "predict_proba"))
+        return estimator.fit(rows.values, rows.target, rows.weights)
