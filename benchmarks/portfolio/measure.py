@@ -18,7 +18,7 @@ from include.specs import FactoryError, ModelSpec
 from include.specs.training import FAMILIES, Task
 
 CELLS = Path(__file__).parent / "results" / "cells.jsonl"
-FOLDS, SCORED, SECONDS = 4, 2, 20.0
+FOLDS, SCORED, SECONDS = 4, 2, 10.0
 """Folds, how many of them are fitted, and how long a fit may take where the family can stop."""
 
 
@@ -29,7 +29,6 @@ class Cell:
     Attributes:
         score: mean over the folds, greater is better; None where a fit failed.
         seconds: mean of a fit, on one thread.
-        shipped: its place in the family's own portfolio at that commit; None for a draw.
     """
 
     table: str
@@ -37,7 +36,6 @@ class Cell:
     params: Params
     score: float | None
     seconds: float
-    shipped: int | None
     commit: str
 
     @property
@@ -63,27 +61,27 @@ def measure(draws: int, names: Sequence[str], families: Sequence[str]) -> None:
         for name in names:
             bench = None
             for family in families:
-                for params, shipped in _candidates(family, TABLES[name].task, turn):
-                    cell = Cell(name, family, params, None, 0.0, shipped, commit("include/automl", "include/features"))
+                for params in _candidates(family, TABLES[name].task, turn):
+                    cell = Cell(name, family, params, None, 0.0, commit("include/automl", "include/features"))
                     if cell.key in there:
                         continue
                     bench = bench or _bench(TABLES[name])
                     _keep(_measured(bench, cell))
 
 
-def _candidates(family: str, task: Task, turn: int) -> Iterator[tuple[Params, int | None]]:
+def _candidates(family: str, task: Task, turn: int) -> Iterator[Params]:
     """Give a family's portfolio (turn -1), or its draw of a turn: the same one for every table of a task."""
     kind = find_family(family)
     if task not in kind.tasks:
         return
     if turn < 0:
-        yield from ((params, place) for place, params in enumerate(kind.portfolio(task)))
+        yield from kind.portfolio(task)
         return
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=turn))
-    yield kind.sample(study.ask(), task), None
+    yield kind.sample(study.ask(), task)
 
 
 def _bench(table: Table) -> Bench:

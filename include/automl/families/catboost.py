@@ -27,12 +27,11 @@ class CatBoost(Boosted):
         return self.portfolio(task)[0]
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return trees of middling depth, then shallow ones, then deep ones, which take long."""
-        return (
-            self._params(0.08, 6, 3.0, 1.0, 1.0),
-            self._params(0.1, 4, 4.0, 1.0, 1.0),
-            self._params(0.06, 8, 3.0, 1.0, 0.5),
-        )
+        """Return shallow trees first for classes, middling ones for values; deep ones, which take long, last."""
+        shallow = self._params(0.1, 4, 4.0, 1.0, 1.0)
+        middling = self._params(0.08, 6, 3.0, 1.0, 1.0)
+        deep = self._params(0.06, 8, 3.0, 1.0, 0.5)
+        return (middling, shallow, deep) if task == "regression" else (shallow, middling, deep)
 
     def sample(self, space: Space, task: Task) -> Params:
         """Draw the step of the rounds, the depth of a tree, and its regularisation."""

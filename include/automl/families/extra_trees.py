@@ -20,12 +20,12 @@ class ExtraTrees(Forest):
         return self.portfolio(task)[0]
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return leaves that average over noise, and such as follow every row."""
+        """Return leaves that follow every row, for classes after such that average over noise."""
         averaged: Params = {"trees": 100, "min_leaf": 5, "features": 0.7}
         exact: Params = {**averaged, "min_leaf": 1}
         if task == "regression":
-            return averaged, exact
-        return {**exact, "criterion": "gini"}, {**averaged, "criterion": "entropy"}
+            return exact, averaged
+        return {**averaged, "criterion": "entropy"}, {**exact, "criterion": "gini"}
 
     def sample(self, space: Space, task: Task) -> Params:
         """Draw the size of the forest, of its leaves, and the share of columns that a split sees."""

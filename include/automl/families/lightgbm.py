@@ -34,13 +34,14 @@ class LightGBM(Boosted):
         return self.portfolio(task)[0]
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return middling trees, then large, then such with random splits, then small ones."""
-        return (
-            self._params(0.05, 31, 20, 0.85, 0.7, 0.1, 1.0, False),
-            self._params(0.03, 96, 5, 0.9, 0.55, 0.1, 0.5, False),
-            self._params(0.08, 64, 5, 0.9, 0.6, 0.3, 1.0, True),
-            self._params(0.06, 8, 5, 0.8, 0.6, 0.1, 1.0, False),
-        )
+        """Return small trees first for classes, middling ones for values; then random splits, and large ones last."""
+        small = self._params(0.06, 8, 5, 0.8, 0.6, 0.1, 1.0, False)
+        split_at_random = self._params(0.08, 64, 5, 0.9, 0.6, 0.3, 1.0, True)
+        middling = self._params(0.05, 31, 20, 0.85, 0.7, 0.1, 1.0, False)
+        large = self._params(0.03, 96, 5, 0.9, 0.55, 0.1, 0.5, False)
+        if task == "regression":
+            return middling, small, split_at_random, large
+        return small, split_at_random, middling, large
 
     def sample(self, space: Space, task: Task) -> Params:
         """Draw the step of the rounds, the shape of a tree, its regularisation, and how splits are found."""

@@ -35,8 +35,8 @@ class Linear(Family):
         return {"strength": 1.0, "mix": 0.0}
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return a weak L2 penalty, a strong one, and an L1 penalty that drops columns."""
-        return self.defaults(task), {"strength": 100.0, "mix": 0.0}, {"strength": 10.0, "mix": 1.0}
+        """Return an L2 penalty, an L1 penalty that drops columns, and a strong L2 penalty."""
+        return self.defaults(task), {"strength": 10.0, "mix": 1.0}, {"strength": 100.0, "mix": 0.0}
 
     def sample(self, space: Space, task: Task) -> Params:
         """Draw strength and kind of the penalty."""

@@ -29,12 +29,11 @@ class NeuralNet(Family):
         return self.portfolio(task)[0]
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return nets that see quantiles of each column, then such that see values alone, then long-trained ones."""
-        return (
-            self._params(32, 2, 64, 8, dropout=0.1, step=0.03, decay=0.02),
-            self._params(32, 2, 64, 0, dropout=0.1, step=0.02, decay=0.02),
-            self._params(64, 2, 96, 16, dropout=0.0, step=0.04, decay=0.02),
-        )
+        """Return nets that see quantiles of each column, then such that see values alone, and long-trained ones."""
+        stepped = self._params(32, 2, 64, 8, dropout=0.1, step=0.03, decay=0.02)
+        plain = self._params(32, 2, 64, 0, dropout=0.1, step=0.02, decay=0.02)
+        trained_long = self._params(64, 2, 96, 16, dropout=0.0, step=0.04, decay=0.02)
+        return (stepped, trained_long, plain) if task == "regression" else (stepped, plain, trained_long)
 
     def sample(self, space: Space, task: Task) -> Params:
         """Draw the shape of the nets, how they see a column, and how they learn.

@@ -20,12 +20,12 @@ class RandomForest(Forest):
         return self.portfolio(task)[0]
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return leaves that average over noise, and such as follow every row."""
+        """Return leaves that follow every row, then such that average over noise."""
         averaged: Params = {"trees": 100, "min_leaf": 5, "features": 0.5, "rows": 0.8}
         exact: Params = {**averaged, "min_leaf": 1}
         if task == "regression":
-            return averaged, exact
-        return {**averaged, "features": 0.3, "criterion": "gini"}, {**exact, "criterion": "entropy"}
+            return exact, averaged
+        return {**exact, "criterion": "entropy"}, {**averaged, "features": 0.3, "criterion": "gini"}
 
     def sample(self, space: Space, task: Task) -> Params:
         """Draw the size of the forest, of its leaves, and the shares of columns and rows that are seen."""

@@ -25,12 +25,12 @@ class SupportVectors(Family):
         return self.portfolio(task)[0]
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return functions of middling width, then narrow ones, then wide ones."""
+        """Return wide functions, then the widest, which are almost linear, then such of middling width."""
         tube = {"tube": 0.1} if task == "regression" else {}
         return (
-            {"strength": 3.0, "width": 1.0, **tube},
-            {"strength": 10.0, "width": 4.0, **tube},
             {"strength": 10.0, "width": 0.2, **tube},
+            {"strength": 1.5, "width": 0.012, **tube},
+            {"strength": 3.0, "width": 1.0, **tube},
         )
 
     def sample(self, space: Space, task: Task) -> Params:

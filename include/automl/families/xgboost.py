@@ -30,12 +30,11 @@ class XGBoost(Boosted):
         return self.portfolio(task)[0]
 
     def portfolio(self, task: Task) -> tuple[Params, ...]:
-        """Return trees of middling depth, then deep and then shallow ones."""
-        return (
-            self._params(0.06, 6, 0.5, 0.7, 0.8, 1.0),
-            self._params(0.05, 8, 0.1, 0.7, 0.5, 3.0),
-            self._params(0.1, 3, 1.0, 0.9, 0.7, 3.0),
-        )
+        """Return what other boosted families do not start with: middling trees for classes, shallow for values."""
+        middling = self._params(0.06, 6, 0.5, 0.7, 0.8, 1.0)
+        shallow = self._params(0.1, 3, 1.0, 0.9, 0.7, 3.0)
+        deep = self._params(0.05, 8, 0.1, 0.7, 0.5, 3.0)
+        return (shallow, middling, deep) if task == "regression" else (middling, shallow, deep)
 
     def sample(self, space: Space, task: Task) -> Params:
         """Draw the step of the rounds, the shape of a tree, and its regularisation."""

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.portfolio.choose import curve, greedy, left_out_curve, random_curve, regrets, scale
-from benchmarks.portfolio.measure import Cell
+from benchmarks.portfolio.datasets import TABLES
+from benchmarks.portfolio.measure import Cell, read
+from include.automl.families import find_family
+from include.specs.training import FAMILIES, Task
 
 
 def cell(table: str, name: str, score: float | None) -> Cell:
-    return Cell(table, "linear", {"name": name}, score, 1.0, None, "c0ffee")
+    return Cell(table, "linear", {"name": name}, score, 1.0, "c0ffee")
 
 
 CELLS = [
@@ -59,3 +62,13 @@ def test_a_portfolio_that_is_right_is_better_than_chance_on_tables_that_were_lef
     quality = np.linspace(0, 0.8, 30)[:, None]
     found = np.clip(quality + rng.uniform(0, 0.2, (30, 60)), 0, 1)
     assert left_out_curve(found, 3)[0] < random_curve(found, 3)[0] - 0.2
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_whatever_is_shipped_was_measured_on_every_table(name: str, task: Task) -> None:
+    cells = [one for one in read() if (TABLES[one.table].task == "regression") == (task == "regression")]
+    tables = {one.table for one in cells}
+    assert len(tables) >= 12
+    for params in find_family(name).portfolio(task):
+        assert {one.table for one in cells if one.family == name and one.params == params} == tables
