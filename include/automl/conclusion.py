@@ -14,7 +14,7 @@ from include.automl.ensemble.greedy import select
 from include.automl.ensemble.guard import Held, judge
 from include.automl.ensemble.kept import Kept, merged
 from include.automl.ensemble.stacking import Combined, by_mean, by_stack, further
-from include.automl.folds import Answers, Array
+from include.automl.folds import Array
 from include.automl.pareto import compromise, front
 from include.automl.pool import Pool, WorkerPool
 from include.automl.record import Record
@@ -50,7 +50,6 @@ class Conclusion:
         pool: its workers, all idle.
         trials: what it tried.
         cores: of this machine.
-        answers: whose models may answer.
         spent: returns the seconds of the budget that are used up.
     """
 
@@ -59,7 +58,6 @@ class Conclusion:
     pool: WorkerPool
     trials: Trials
     cores: int
-    answers: Answers
     spent: Callable[[], float]
 
     @property
@@ -84,7 +82,7 @@ class Conclusion:
         until = self.spent() + selection_seconds(self.plan)
         weights = self._weights(outputs, prepared, len(best[0].scores))
         members = [Member(record, weights[record.number]) for record in candidates if record.number in weights]
-        bagged = by_folds(self.plan, best, self.answers) and all(self.kept.has_models(one.record) for one in members)
+        bagged = by_folds(self.plan, best) and all(self.kept.has_models(one.record) for one in members)
         if bagged:
             more = self._further(members, [record for record in best if record.number in outputs])
             seconds = self.plan.budget * (1 + OVERRUN) - self.spent() - stacking_seconds(self.plan)

@@ -7,7 +7,8 @@ from typing import Any
 
 from include.automl.pool import WorkerPool
 from include.automl.ray_trials import Task, TrialWorker, files_of
-from include.automl.trial import FoldDone, FoldFiles
+from include.automl.record import FoldDone
+from include.automl.trial import FoldFiles
 from include.automl.worker import Failed, Refit, Refitted, Setup, Validate, Work
 from include.engines.ray_cluster import connect, cores
 

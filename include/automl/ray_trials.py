@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.automl.bench import Bench, Configuration, Options
-from include.automl.trial import FoldDone, FoldFiles, RefitFiles, Trial, refit
+from include.automl.record import FoldDone
+from include.automl.trial import FoldFiles, RefitFiles, Trial, refit
 from include.features.objective import Objective
 from include.specs.training import Features
 

@@ -1,4 +1,4 @@
-"""One trial of a search, as it is kept and as the leaderboard shows it."""
+"""One trial of a search: what a fold of it gave, and the whole as it is kept and as the leaderboard shows it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,39 @@ from typing import TYPE_CHECKING, Literal
 
 from include.automl.bench import Configuration
 from include.automl.families import Params
+from include.automl.folds import Answers
 
 if TYPE_CHECKING:
     import optuna
 
 State = Literal["done", "pruned", "failed", "cancelled", "interrupted"]
+
+
+@dataclass(frozen=True)
+class FoldDone:
+    """What a fold of a trial gave.
+
+    Attributes:
+        score: of the held rows.
+        fit_seconds: seconds of the fit.
+        refit_seconds: what a new worker would take to load the rows and fit on all of them, reckoned from this fold.
+        last: whether it is the trial's last one.
+        folds: how many folds there are.
+        answers: whose models may answer.
+        settled: with the last one: the parameters for a fit on all rows, as the folds found them.
+        save_seconds: seconds that it took to keep the fitted model.
+        costs: of the trial, so far: name → value of each objective beside the metric.
+    """
+
+    score: float
+    fit_seconds: float
+    refit_seconds: float
+    last: bool = False
+    folds: int = 0
+    answers: Answers = "folds"
+    settled: Params | None = None
+    save_seconds: float = 0.0
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -34,6 +62,7 @@ class Record:
         save_seconds: seconds that it took to keep the models of all folds.
         folds: folds that there are; a trial that was ended early has fewer scores.
         costs: name → value of each objective beside the metric.
+        answers: whose models may answer.
     """
 
     number: int
@@ -50,6 +79,7 @@ class Record:
     folds: int = 0
     save_seconds: float = 0.0
     costs: dict[str, float] = field(default_factory=dict)
+    answers: Answers = "folds"
 
     @property
     def mean(self) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from include.automl.folds import Answers
 from include.automl.record import Record
 from include.automl.result import Member, Plan
 
@@ -22,34 +21,34 @@ _HEAD_ROOM = 1.25
 """How much longer than reckoned a refit may take."""
 _START = 0.3
 """Seconds to start a worker."""
-_SAVING = 6.0
+_SAVING = 4.5
 """How much longer than keeping a fitted model in a trial it takes to load it again, to make it ready to serve and to
-write it without pickle. Measured on 4000 rows: 2 for linear models, 4 for LightGBM, 7 for forests."""
+write it without pickle. Measured on 4000 rows: 2 for linear models, 4 for LightGBM, 7 for forests. Few of the best
+trials are forests; what these take longer, the overrun bears."""
 _LIKELY = 5
 """Trials that an ensemble is likely to be made of."""
 
 
-def reserve(plan: Plan, best: Sequence[Record], answers: Answers) -> float:
+def reserve(plan: Plan, best: Sequence[Record]) -> float:
     """Return the seconds of the budget to set aside for the final model.
 
     Args:
         plan: of the search.
-        best: the trials that are done, the best first.
-        answers: whose models may answer.
+        best: the trials that are done, the best first; one at least.
     """
     selection = selection_seconds(plan) + stacking_seconds(plan) if plan.ensemble else 0.0
-    if by_folds(plan, best, answers):
+    if by_folds(plan, best):
         saving = sum(_saving(record) for record in best[:_LIKELY])
         return _START + selection + saving
     saving = sum(_saving(record) / max(1, len(record.scores)) for record in best[:MOST_REFITTED])
     return _START + selection + _refitting(plan, best) + saving
 
 
-def by_folds(plan: Plan, best: Sequence[Record], answers: Answers) -> bool:
+def by_folds(plan: Plan, best: Sequence[Record]) -> bool:
     """Tell whether the models of the folds will answer, rather than ones that are fitted again on all rows."""
-    if not plan.ensemble or answers == "refit":
+    if not plan.ensemble or best[0].answers == "refit":
         return False
-    return answers == "folds" or _refitting(plan, best) > REFIT_SHARE * plan.budget
+    return best[0].answers == "folds" or _refitting(plan, best) > REFIT_SHARE * plan.budget
 
 
 def _refitting(plan: Plan, best: Sequence[Record]) -> float:

@@ -14,7 +14,6 @@ from include.automl.bench import Options
 from include.automl.columns import ColumnChoice
 from include.automl.conclusion import Conclusion
 from include.automl.device import device_problem
-from include.automl.folds import Answers
 from include.automl.memory import bound_bytes
 from include.automl.pool import Pool, warm_up
 from include.automl.portfolio import Shape, able, portfolio
@@ -31,7 +30,9 @@ __all__ = ["Plan", "SearchError", "SearchResult", "forget", "search", "take_part
 
 log = logging.getLogger(__name__)
 TRIAL_SHARE = 0.25
-"""Share of the budget that one trial may take, where its family can stop earlier."""
+"""Share of the budget that a trial is expected to take: folds, and on many rows their size, are chosen by it."""
+LONGEST_SHARE = 0.4
+"""Share of the budget after which its fits are stopped: few that came near their end beat many that did not."""
 LOOK_SHARE, SHORTEST_LOOK = 0.15, 3.0
 """Share of the budget, and least seconds, for finding out which columns can go and which combinations of them pay."""
 SHORTEST_FIT = 0.3
@@ -112,7 +113,6 @@ class _Search:
         self.best = self.trials.best()
         self.least = len(names)
         self.most = plan.max_trials or wanted.max_trials
-        self.answers: Answers = "folds"
         self.folds = 1
 
     @property
@@ -125,7 +125,7 @@ class _Search:
 
         Where no trial is done, that is what it takes to fit the one that got furthest.
         """
-        kept = reserve(self.plan, self.best, self.answers) if self.best else set_aside(self.trials.reckoned())
+        kept = reserve(self.plan, self.best) if self.best else set_aside(self.trials.reckoned())
         return self.plan.budget - self.spent - kept
 
     def explore(self) -> None:
@@ -164,7 +164,7 @@ class _Search:
     @property
     def _allowance(self) -> float:
         """Seconds that a fit may take."""
-        return max(SHORTEST_FIT, min(TRIAL_SHARE * self.plan.budget, self.left) / self.folds)
+        return max(SHORTEST_FIT, min(LONGEST_SHARE * self.plan.budget, self.left) / self.folds)
 
     def _nothing_yet(self) -> bool:
         """Tell whether no trial is done, at any place."""
@@ -190,17 +190,8 @@ class _Search:
             log.warning("trial %d (%s) failed: %s", work.number, work.configuration.family, report.reason)
             self._end(work.number, "failed", report.reason)
             return
-        prune = self.trials.report(
-            work.number,
-            report.score,
-            report.fit_seconds,
-            report.refit_seconds,
-            report.folds,
-            report.settled,
-            report.save_seconds,
-            report.costs,
-        )
-        self.answers, self.folds = report.answers, report.folds
+        prune = self.trials.report(work.number, report)
+        self.folds = report.folds
         self.trials.spend(self.spent)
         if report.last:
             worker.work = None
@@ -230,9 +221,7 @@ class _Search:
 
     def conclude(self) -> SearchResult:
         """Make the final model."""
-        result = Conclusion(
-            self.plan, self.setup, self.pool, self.trials, self.cores, self.answers, lambda: self.spent
-        ).draw()
+        result = Conclusion(self.plan, self.setup, self.pool, self.trials, self.cores, lambda: self.spent).draw()
         self.trials.spend(self.spent)
         return replace(result, notes=(*self.notes, *result.notes))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,38 +12,12 @@ import numpy as np
 from include.automl.bench import Bench, Configuration, FoldResult
 from include.automl.costs import Answered, costs_of, served
 from include.automl.ensemble.assemble import FittedPart, model_file, oof_file, plan_file, store
-from include.automl.families import Params, find_family
-from include.automl.folds import Answers, Array
+from include.automl.families import find_family
+from include.automl.folds import Array
+from include.automl.record import FoldDone
 
 if TYPE_CHECKING:
     from include.inference.choice import Candidate
-
-
-@dataclass(frozen=True)
-class FoldDone:
-    """What a fold gave.
-
-    Attributes:
-        score: of the held rows.
-        fit_seconds: seconds of the fit.
-        refit_seconds: what a new worker would take to load the rows and fit on all of them, reckoned from this fold.
-        last: whether it is the trial's last one.
-        folds: how many folds there are.
-        answers: whose models may answer.
-        save_seconds: seconds that it took to keep the fitted model.
-        settled: with the last one: the parameters for a fit on all rows, as the folds found them.
-        costs: of the trial, so far: name → value of each objective beside the metric.
-    """
-
-    score: float
-    fit_seconds: float
-    refit_seconds: float
-    last: bool
-    folds: int
-    answers: Answers
-    settled: Params | None
-    save_seconds: float = 0.0
-    costs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from include.automl.bench import Configuration
 from include.automl.columns import ColumnChoice
 from include.automl.families import Family, Params, find_family
-from include.automl.record import Record, State, record_of
+from include.automl.record import FoldDone, Record, State, record_of
 from include.automl.sampling import STARTUP, Prefixed, flat, next_family, sampler
 from include.automl.storage import StorageError, exclusive, may_be_shared, open_storage
 from include.features.objective import Objective
@@ -30,13 +30,38 @@ class Running:
     trial: optuna.Trial
     configuration: Configuration
     started: float = field(default_factory=time.time)
-    scores: list[float] = field(default_factory=list)
-    fit_seconds: float = 0.0
-    refit_seconds: float = 0.0
-    settled: Params = field(default_factory=dict)
-    folds: int = 0
-    save_seconds: float = 0.0
-    costs: dict[str, float] = field(default_factory=dict)
+    folds: list[FoldDone] = field(default_factory=list)
+
+    @property
+    def mean(self) -> float:
+        """Mean score of the folds so far; one at least."""
+        return sum(fold.score for fold in self.folds) / len(self.folds)
+
+    @property
+    def refit_seconds(self) -> float:
+        """What a refit on all rows is reckoned to take; 0 before any fold."""
+        return max((fold.refit_seconds for fold in self.folds), default=0.0)
+
+    def record(self, state: State, reason: str, place: int | None) -> Record:
+        """Return what is kept of the trial when it ends."""
+        last = self.folds[-1] if self.folds else FoldDone(0.0, 0.0, 0.0)
+        return Record(
+            number=self.trial.number,
+            configuration=self.configuration,
+            state=state,
+            scores=tuple(fold.score for fold in self.folds),
+            fit_seconds=sum(fold.fit_seconds for fold in self.folds),
+            refit_seconds=self.refit_seconds,
+            started=self.started,
+            ended=time.time(),
+            reason=reason,
+            place=place,
+            settled=last.settled or {},
+            folds=last.folds,
+            save_seconds=sum(fold.save_seconds for fold in self.folds),
+            costs=last.costs,
+            answers=last.answers,
+        )
 
 
 class Trials:
@@ -215,31 +240,17 @@ class Trials:
             for trial in self._study.get_trials(deepcopy=False)
         )
 
-    def report(
-        self,
-        number: int,
-        score: float,
-        fit_seconds: float,
-        refit_seconds: float,
-        folds: int = 0,
-        settled: Params | None = None,
-        save_seconds: float = 0.0,
-        costs: Mapping[str, float] | None = None,
-    ) -> bool:
+    def report(self, number: int, fold: FoldDone) -> bool:
         """Keep what a trial's next fold gave; return whether the trial should be pruned.
 
         The first configuration of each family never is: a weak model of another kind may help an ensemble most. Nor is
         any where there are several objectives: a trial that is worse by the metric may be the best by another.
         """
         running = self._running[number]
-        running.folds, running.settled, running.costs = folds, settled or {}, dict(costs or {})
-        running.scores.append(score)
-        running.fit_seconds += fit_seconds
-        running.save_seconds += save_seconds
-        running.refit_seconds = max(running.refit_seconds, refit_seconds)
+        running.folds.append(fold)
         if self._costs:
             return False
-        running.trial.report(self._sign * sum(running.scores) / len(running.scores), len(running.scores))
+        running.trial.report(self._sign * running.mean, len(running.folds))
         return not running.trial.user_attrs.get("whole") and bool(running.trial.should_prune())
 
     def end(self, number: int, state: State, reason: str = "") -> Record:
@@ -247,22 +258,7 @@ class Trials:
         import optuna
 
         running = self._running.pop(number)
-        record = Record(
-            number=number,
-            configuration=running.configuration,
-            state=state,
-            scores=tuple(running.scores),
-            fit_seconds=running.fit_seconds,
-            refit_seconds=running.refit_seconds,
-            started=running.started,
-            ended=time.time(),
-            reason=reason,
-            place=self._place,
-            settled=running.settled,
-            folds=running.folds,
-            save_seconds=running.save_seconds,
-            costs=running.costs,
-        )
+        record = running.record(state, reason, self._place)
         running.trial.set_user_attr("record", asdict(record))
         states = {"done": optuna.trial.TrialState.COMPLETE, "pruned": optuna.trial.TrialState.PRUNED}
         values = None
@@ -273,8 +269,8 @@ class Trials:
 
     def furthest(self) -> int | None:
         """Return the running trial with the most folds scored, the better one of equals; None where none has any."""
-        scored = {number: running.scores for number, running in self._running.items() if running.scores}
-        return max(scored, key=lambda number: (len(scored[number]), self._sign * sum(scored[number])), default=None)
+        scored = {number: running for number, running in self._running.items() if running.folds}
+        return max(scored, key=lambda one: (len(scored[one].folds), self._sign * scored[one].mean), default=None)
 
     def reckoned(self) -> float:
         """Return the seconds that a fit of the `furthest` trial on all rows is reckoned to take; 0 of none."""

@@ -112,7 +112,7 @@ def everything_is_in_mlflow(run: Training, results: dict[str, Result]) -> None:
     (nested,) = children(run, run_id)
     trials = children(run, nested.info.run_id)
     assert len(trials) == 4
-    assert {trial.data.params["family"] for trial in trials} == {"linear", "lightgbm", "catboost", "extra_trees"}
+    assert {trial.data.params["family"] for trial in trials} == {"linear", "lightgbm", "catboost", "neural_net"}
 
 
 def test_a_refit_without_a_champion_searches_and_says_so(train: Callable[..., Training]) -> None:

@@ -12,7 +12,7 @@ from include.automl.costs import Answered, Cost, costs_of
 from include.automl.ensemble.calibration import Calibration
 from include.automl.leaderboard import write_leaderboard
 from include.automl.pareto import compromise, front
-from include.automl.record import Record
+from include.automl.record import FoldDone, Record
 from include.automl.report.front import PICTURE, draw_front, front_sections
 from include.automl.result import Member, OutOfFold, SearchResult
 from include.automl.trials import Trials
@@ -94,7 +94,9 @@ def test_trials_of_several_objectives_are_kept_and_never_pruned(tmp_path: Path, 
     for place in range(14):
         number, _ = trials.ask(99)  # type: ignore[misc]
         costs = {"latency_ms": 1.0 + place % 3, "size_mb": 0.5 if place else np.inf}
-        assert not trials.report(number, 1.0 + place, 0.1, 0.1, 1, costs=costs), "a bad one may be the quickest"
+        assert not trials.report(number, FoldDone(1.0 + place, 0.1, 0.1, folds=1, costs=costs)), (
+            "a bad one may be the quickest"
+        )
         trials.end(number, "done")
     again = Trials(storage, "run", "regression", ["linear", "lightgbm"], metric("rmse"), 7, costs=names)
     assert [record.costs["latency_ms"] for record in again.records()] == [1.0 + place % 3 for place in range(14)]

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from include.automl.bench import Bench, Configuration
+from include.automl.folds import Answers
 from include.automl.record import Record
 from include.automl.reserve import affordable, by_folds, reserve, set_aside, stacking_seconds
 from include.automl.result import Member
@@ -30,6 +31,11 @@ problem: {type: regression, target: y}
 TRIAL = Record(0, Configuration("linear", {}), "done", scores=(0.5,) * 5, folds=5, refit_seconds=1.0)
 
 
+def answered(trials: list[Record], answers: Answers) -> list[Record]:
+    """Return the same trials, of rows of which others' models may answer."""
+    return [replace(trial, answers=answers) for trial in trials]
+
+
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
     return Plan(tmp_path, parse_spec(SPEC, "x"), metric("rmse"), 100.0, str(tmp_path / "j"), tmp_path / "s", "study")
@@ -37,30 +43,30 @@ def plan(tmp_path: Path) -> Plan:
 
 def test_what_took_long_to_keep_will_take_long_to_save(plan: Plan) -> None:
     light, heavy = [replace(TRIAL, save_seconds=0.01)] * 8, [replace(TRIAL, save_seconds=2.0)] * 8
-    assert reserve(plan, light, answers="folds") < 5
-    assert reserve(plan, heavy, answers="folds") > 40
-    assert reserve(plan, heavy, answers="refit") - reserve(plan, light, answers="refit") == pytest.approx(7.164)
-    assert reserve(plan, light[:1], answers="folds") < reserve(plan, light, answers="folds")
+    assert reserve(plan, light) < 5
+    assert reserve(plan, heavy) > 40
+    assert reserve(plan, answered(heavy, "refit")) - reserve(plan, answered(light, "refit")) == pytest.approx(5.373)
+    assert reserve(plan, light[:1]) < reserve(plan, light)
 
 
 def test_what_judging_a_stack_takes_is_set_aside_where_there_may_be_one(plan: Plan) -> None:
     best = [replace(TRIAL, save_seconds=0.01)] * 3
-    without = reserve(replace(plan, may_stack=False), best, answers="folds")
-    assert stacking_seconds(plan) == pytest.approx(reserve(plan, best, answers="folds") - without) == pytest.approx(1.0)
+    without = reserve(replace(plan, may_stack=False), best)
+    assert stacking_seconds(plan) == pytest.approx(reserve(plan, best) - without) == pytest.approx(1.0)
     assert stacking_seconds(replace(plan, budget=5.0)) == 0.3
     alone = plan.spec.model_copy(update={"search": plan.spec.search.model_copy(update={"ensemble": False})})
     single = replace(plan, spec=alone)
-    assert reserve(single, best, answers="folds") == reserve(replace(single, may_stack=False), best, answers="folds")
+    assert reserve(single, best) == reserve(replace(single, may_stack=False), best)
 
 
 def test_of_many_rows_models_are_fitted_again_where_there_is_time(plan: Plan) -> None:
     quick, slow = [replace(TRIAL, refit_seconds=10.0)] * 3, [replace(TRIAL, refit_seconds=50.0)] * 3
-    assert not by_folds(plan, quick, "either") and by_folds(plan, slow, "either")
-    assert reserve(plan, slow, "either") == reserve(plan, slow, "folds") < 10
-    assert reserve(plan, quick, "either") == reserve(plan, quick, "refit") > 10
-    assert by_folds(plan, quick, "folds") and not by_folds(plan, slow, "refit")
+    assert not by_folds(plan, answered(quick, "either")) and by_folds(plan, answered(slow, "either"))
+    assert reserve(plan, answered(slow, "either")) == reserve(plan, slow) < 10
+    assert reserve(plan, answered(quick, "either")) == reserve(plan, answered(quick, "refit")) > 10
+    assert by_folds(plan, quick) and not by_folds(plan, answered(slow, "refit"))
     alone = plan.spec.model_copy(update={"search": plan.spec.search.model_copy(update={"ensemble": False})})
-    assert not by_folds(replace(plan, spec=alone), slow, "folds"), "a single model is fitted on all rows"
+    assert not by_folds(replace(plan, spec=alone), slow), "a single model is fitted on all rows"
 
 
 def test_nothing_is_set_aside_for_a_trial_that_has_scored_nothing() -> None:
@@ -74,13 +80,13 @@ def test_members_that_cannot_be_saved_in_time_are_left_out() -> None:
         for number, (seconds, weight) in enumerate([(0.1, 0.2), (5.0, 0.5), (0.1, 0.3)])
     ]
     assert [member.record.number for member in affordable(members, 60)] == [1, 2, 0]
-    kept = affordable(members, 31)
+    kept = affordable(members, 23.2)
     assert [member.record.number for member in kept] == [1, 2]
     assert [member.weight for member in kept] == pytest.approx([0.625, 0.375])
     assert [member.record.number for member in affordable(members, -5)] == [1], "the heaviest one at least"
     further = [*members, Member(replace(TRIAL, number=9, save_seconds=0.1), 0.0)]
     assert [member.record.number for member in affordable(further, 60)] == [1, 2, 0, 9], "what has no weight comes last"
-    assert [member.record.number for member in affordable(further, 31.5)] == [1, 2, 0]
+    assert [member.record.number for member in affordable(further, 23.6)] == [1, 2, 0]
 
 
 @pytest.mark.parametrize("rows", [5, 20, 200])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.automl.bench import Configuration
-from include.automl.record import Record
+from include.automl.record import FoldDone, Record
 from include.automl.sampling import next_family
 from include.automl.trials import Trials
 from include.evaluation.metrics import metric
@@ -17,7 +17,7 @@ FIRST = tuple(
     Configuration(family, params)
     for family, params in (
         ("linear", {"strength": 1.0, "mix": 0.0}),
-        ("knn", {"neighbours": 12, "weights": "distance"}),
+        ("knn", {"neighbours": 20, "kernel": "biweight"}),
         ("svm", {"strength": 3.0, "width": 1.0, "tube": 0.1}),
     )
 )
@@ -47,7 +47,7 @@ def test_a_search_goes_on_with_several_families(tmp_path: Path) -> None:
         assert not isinstance(asked, Record) and asked is not None
         number, configuration = asked
         families.append(configuration.family)
-        trials.report(number, SCORES[configuration.family], 0.1, 0.1)
+        trials.report(number, FoldDone(SCORES[configuration.family], 0.1, 0.1))
         trials.end(number, "done")
     assert families[:3] == [one.family for one in FIRST]
     counts = Counter(families[3:])
@@ -63,7 +63,7 @@ def test_with_several_objectives_the_sampler_draws_the_family(tmp_path: Path) ->
     for _ in range(6):
         asked = trials.ask(99)
         assert not isinstance(asked, Record) and asked is not None
-        trials.report(asked[0], 1.0, 0.1, 0.1, costs={"latency_ms": 1.0})
+        trials.report(asked[0], FoldDone(1.0, 0.1, 0.1, costs={"latency_ms": 1.0}))
         trials.end(asked[0], "done")
     queued = [trial.system_attrs.get("fixed_params") for trial in trials._study.get_trials()]
     assert [fixed for fixed in queued if fixed == {"family": "linear"} or fixed == {"family": "knn"}] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from include.automl.bench import Configuration
-from include.automl.record import Record
+from include.automl.record import FoldDone, Record
 from include.automl.storage import StorageError
 from include.automl.trials import Trials
 from include.evaluation.metrics import metric
@@ -31,7 +31,7 @@ def opened(storage: str, name: str = "run", objective: str = "rmse") -> Trials:
 def run(trials: Trials, score: float) -> Record:
     asked = trials.ask(99)
     assert not isinstance(asked, Record)
-    trials.report(asked[0], score, 0.5, 1.0)
+    trials.report(asked[0], FoldDone(score, 0.5, 1.0))
     return trials.end(asked[0], "done")
 
 
@@ -50,6 +50,15 @@ def test_another_process_goes_on_where_one_was_killed(storage: str) -> None:
     assert again not in (done.number, number) and configuration == lost
     drawn = [trials.ask(99)[1] for _ in range(4)]
     assert all(configuration not in FIRST for configuration in drawn)
+
+
+def test_another_process_knows_whose_models_may_answer(storage: str) -> None:
+    killed = opened(storage)
+    asked = killed.ask(99)
+    assert not isinstance(asked, Record) and asked is not None
+    killed.report(asked[0], FoldDone(3.0, 0.5, 1.0, answers="either"))
+    killed.end(asked[0], "done")
+    assert opened(storage).best()[0].answers == "either"
 
 
 def test_what_was_lost_twice_is_not_tried_a_third_time(storage: str) -> None:
@@ -79,11 +88,11 @@ def test_a_hopeless_trial_is_pruned_after_a_fold(tmp_path: Path) -> None:
     for score in range(12):
         run(trials, 1.0 + score / 100)
     number, _ = trials.ask(99)
-    assert trials.report(number, 5.0, 0.1, 0.1)
+    assert trials.report(number, FoldDone(5.0, 0.1, 0.1))
     assert trials.furthest() == number
     assert trials.end(number, "pruned").state == "pruned"
     number, _ = trials.ask(99)
-    assert not trials.report(number, 0.5, 0.1, 0.1)
+    assert not trials.report(number, FoldDone(0.5, 0.1, 0.1))
 
 
 def test_half_a_line_of_a_killed_writer_is_cut_off(tmp_path: Path) -> None:
@@ -125,7 +134,7 @@ def test_a_place_that_comes_back_takes_up_its_own_trial_and_no_other(shared: Cal
     others, _ = two.ask(9)
     again = shared(1)
     assert [(record.number, record.state, record.place) for record in again.records()] == [(mine, "interrupted", 1)]
-    two.report(others, 2.0, 0.1, 0.1)
+    two.report(others, FoldDone(2.0, 0.1, 0.1))
     assert two.end(others, "done").place == 2
     assert again.ask(9)[1] == lost
     assert again.ask(3) is not None, "what was interrupted does not count"
