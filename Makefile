@@ -185,7 +185,7 @@ bench-endurance: .venv/run  ## Keep the model server under full load for MINUTES
 
 .venv-peers-%/ready: benchmarks/automl/peers/%.txt | .venv/pip
 	$(UV) venv --quiet --clear --python $(PYTHON) .venv-peers-$*
-	$(UV) pip install --quiet --compile-bytecode --python .venv-peers-$*/bin/python --require-hashes -r $<
+	$(UV) pip install --quiet --compile-bytecode --no-deps --python .venv-peers-$*/bin/python --require-hashes -r $<
 	@touch $@
 
 bench-automl: .venv/run .venv-peers-flaml/ready .venv-peers-autogluon/ready  ## Measure the search beside FLAML and AutoGluon, cell by cell (OPTIONS=--help)
