@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -92,6 +93,47 @@ class Record:
         if len(self.scores) < 2 or self.mean is None:
             return None
         return float((sum((score - self.mean) ** 2 for score in self.scores) / (len(self.scores) - 1)) ** 0.5)
+
+
+@dataclass
+class Running:
+    """A trial under way."""
+
+    trial: optuna.Trial
+    configuration: Configuration
+    started: float = field(default_factory=time.time)
+    folds: list[FoldDone] = field(default_factory=list)
+
+    @property
+    def mean(self) -> float:
+        """Mean score of the folds so far; one at least."""
+        return sum(fold.score for fold in self.folds) / len(self.folds)
+
+    @property
+    def refit_seconds(self) -> float:
+        """What a refit on all rows is reckoned to take; 0 before any fold."""
+        return max((fold.refit_seconds for fold in self.folds), default=0.0)
+
+    def record(self, state: State, reason: str, place: int | None) -> Record:
+        """Return what is kept of the trial when it ends."""
+        last = self.folds[-1] if self.folds else FoldDone(0.0, 0.0, 0.0)
+        return Record(
+            number=self.trial.number,
+            configuration=self.configuration,
+            state=state,
+            scores=tuple(fold.score for fold in self.folds),
+            fit_seconds=sum(fold.fit_seconds for fold in self.folds),
+            refit_seconds=self.refit_seconds,
+            started=self.started,
+            ended=time.time(),
+            reason=reason,
+            place=place,
+            settled=last.settled or {},
+            folds=last.folds,
+            save_seconds=sum(fold.save_seconds for fold in self.folds),
+            costs=last.costs,
+            answers=last.answers,
+        )
 
 
 def record_of(trial: optuna.trial.FrozenTrial, family: str) -> Record:

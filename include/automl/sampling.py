@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from include.automl.bench import Configuration
 from include.automl.record import Record
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 STARTUP = 8
 """Trials before the median may prune and the sampler leaves random search."""
 
-
-BEST_SHARE = 0.5
-"""Share of the trials that the best family gets; the next one gets as large a share of the rest, and so on."""
+NEXT_SHARE = 0.7
+"""Of the time that a family is due, what the next best one is due."""
+_BESIDE = 0.5
+"""Seconds that a trial is reckoned to cost beside its fits: one that fails at once must not come again and again."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,32 @@ def flat(configuration: Configuration) -> dict[str, Any]:
     return {"family": configuration.family, **named}
 
 
-def next_family(best: Sequence[Record], seed: int) -> str | None:
-    """Draw the family that is tried next; None where no trial is done.
+def next_family(best: Sequence[Record], seconds: Mapping[str, float], untried: Collection[str]) -> str | None:
+    """Return the family that had least of the time that it is due; None where none can be said.
 
-    TPE alone would soon try nothing but the family of the best trial. An ensemble gains more from several families
-    that have been tuned.
+    TPE alone would soon try nothing but the family of the best trial, and turns of trials would give most of the time
+    to what is slow. An ensemble gains more from several families that have been tuned, the quick and good ones most.
 
     Args:
-        best: the trials that are done, the best first.
-        seed: of the draw.
+        best: the trials that are done, the best first; the better a family's best one, the more it is due.
+        seconds: family → what its trials took.
+        untried: families that have configurations to be tried, whether a trial of theirs is done or not.
     """
-    families = list(dict.fromkeys(record.configuration.family for record in best))
-    if not families:
-        return None
-    shares = BEST_SHARE ** np.arange(len(families))
-    return families[np.random.default_rng(seed).choice(len(families), p=shares / shares.sum())]
+    ranked = list(dict.fromkeys([*(record.configuration.family for record in best), *untried]))
+    due = {family: NEXT_SHARE**rank for rank, family in enumerate(ranked)}
+    return min(ranked, key=lambda family: seconds.get(family, 0.0) / due[family], default=None)
+
+
+def taken(trials: Sequence[optuna.trial.FrozenTrial]) -> dict[str, float]:
+    """Return what the trials of each family took so far; those apart that were interrupted."""
+    found: dict[str, float] = defaultdict(float)
+    for trial in trials:
+        known = trial.system_attrs.get("fixed_params", {}) | trial.params
+        if (trial.state.is_finished() and "record" not in trial.user_attrs) or trial.datetime_start is None:
+            continue
+        took = (trial.datetime_complete or datetime.now()) - trial.datetime_start
+        found[known.get("family", "")] += _BESIDE + took.total_seconds()
+    return found
 
 
 def sampler(seed: int) -> Any:

@@ -108,7 +108,7 @@ class _Search:
         costs = [cost.name for cost in plan.costs]
         self.trials = Trials(plan.storage, plan.name, task, names, plan.objective, wanted.seed, plan.place, costs)
         first = plan.first or portfolio(families, task, Shape.of(plan.data))
-        self.trials.begin(first)
+        self.trials.begin(first, in_turns=not plan.first and not costs)
         self.earlier = self.trials.spent + self.began - time.monotonic() if self.trials.shared else self.trials.spent
         self.best = self.trials.best()
         self.least = len(names)

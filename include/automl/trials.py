@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from include.automl.bench import Configuration
 from include.automl.columns import ColumnChoice
 from include.automl.families import Family, Params, find_family
-from include.automl.record import FoldDone, Record, State, record_of
-from include.automl.sampling import STARTUP, Prefixed, flat, next_family, sampler
+from include.automl.record import FoldDone, Record, Running, State, record_of
+from include.automl.sampling import STARTUP, Prefixed, flat, next_family, sampler, taken
 from include.automl.storage import StorageError, exclusive, may_be_shared, open_storage
 from include.features.objective import Objective
 from include.specs.training import Task
@@ -21,47 +21,6 @@ if TYPE_CHECKING:
 
 _SEEDS_APART = 100_003
 """Between the sampler's seeds of two places: places that drew the same would do the same work twice."""
-
-
-@dataclass
-class Running:
-    """A trial under way."""
-
-    trial: optuna.Trial
-    configuration: Configuration
-    started: float = field(default_factory=time.time)
-    folds: list[FoldDone] = field(default_factory=list)
-
-    @property
-    def mean(self) -> float:
-        """Mean score of the folds so far; one at least."""
-        return sum(fold.score for fold in self.folds) / len(self.folds)
-
-    @property
-    def refit_seconds(self) -> float:
-        """What a refit on all rows is reckoned to take; 0 before any fold."""
-        return max((fold.refit_seconds for fold in self.folds), default=0.0)
-
-    def record(self, state: State, reason: str, place: int | None) -> Record:
-        """Return what is kept of the trial when it ends."""
-        last = self.folds[-1] if self.folds else FoldDone(0.0, 0.0, 0.0)
-        return Record(
-            number=self.trial.number,
-            configuration=self.configuration,
-            state=state,
-            scores=tuple(fold.score for fold in self.folds),
-            fit_seconds=sum(fold.fit_seconds for fold in self.folds),
-            refit_seconds=self.refit_seconds,
-            started=self.started,
-            ended=time.time(),
-            reason=reason,
-            place=place,
-            settled=last.settled or {},
-            folds=last.folds,
-            save_seconds=sum(fold.save_seconds for fold in self.folds),
-            costs=last.costs,
-            answers=last.answers,
-        )
 
 
 class Trials:
@@ -122,6 +81,7 @@ class Trials:
         self._study.sampler = sampler(self._seed)
         self._study.pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_min_trials=4)
         self._running: dict[int, Running] = {}
+        self._later: list[Configuration] = []
         self._columns: ColumnChoice | None = None
 
     @property
@@ -142,11 +102,15 @@ class Trials:
         if not self.shared:
             self._study.set_user_attr("spent", total)
 
-    def begin(self, first: Sequence[Configuration]) -> None:
+    def begin(self, first: Sequence[Configuration], in_turns: bool = False) -> None:
         """Queue the configurations that are tried first, and again, once, those that a killed search was running.
 
         At a place of several, those that were running at the same place, or had none yet; they have one deadline,
         which the first one to begin sets going.
+
+        Args:
+            first: tried in this order, before TPE draws others.
+            in_turns: whether that holds for the first one of each family alone, and others wait for its turn.
         """
         import optuna
 
@@ -165,6 +129,9 @@ class Trials:
             for configuration in first:
                 whole = configuration.family not in seen
                 seen.add(configuration.family)
+                if in_turns and not whole:
+                    self._later.append(configuration)
+                    continue
                 attributes: dict[str, Any] = {"whole": whole}
                 if configuration.generated or configuration.left_out:
                     attributes["columns"] = {
@@ -184,7 +151,7 @@ class Trials:
         with exclusive(self._storage, self._name):
             if self._tried() >= most:
                 return None
-            self._queue_family()
+            self._queue_next()
             trial = self._study.ask()
             if self._place is not None:
                 trial.set_user_attr("place", self._place)
@@ -198,13 +165,19 @@ class Trials:
         self._running[trial.number] = Running(trial, configuration)
         return trial.number, configuration
 
-    def _queue_family(self) -> None:
-        """Draw the family of the next trial, where nothing is queued; TPE does where there are several objectives."""
+    def _queue_next(self) -> None:
+        """Where nothing is queued: queue what comes next of the family whose turn it is, or its name alone, for TPE.
+
+        Where there are several objectives TPE draws the family as well.
+        """
         trials = self._study.get_trials(deepcopy=False)
         if self._costs or any(trial.state.name == "WAITING" for trial in trials):
             return
-        if family := next_family(self.best(), self._seed + len(trials)):
-            self._study.enqueue_trial({"family": family})
+        queued = [trial.system_attrs.get("fixed_params") for trial in trials]
+        self._later = [one for one in self._later if flat(one) not in queued]
+        untried = {one.family: flat(one) for one in reversed(self._later)}
+        if family := next_family(self.best(), taken(trials), untried):
+            self._study.enqueue_trial(untried.get(family, {"family": family}))
 
     def _with_columns(self, trial: optuna.Trial, family: Family, params: Params) -> Configuration:
         """Return a configuration with the columns that it was queued with, or those that were found to pay."""
