@@ -35,7 +35,7 @@ def add_trees(graph: Graph, models: Sequence[tuple[Trees, int]]) -> str:
     for trees, column in models:
         parts.append(_attributes(trees, first_tree, column, first_output))
         first_tree, first_output = first_tree + len(trees.sizes), first_output + len(trees.base)
-    attributes = {name: np.concatenate([part[name] for part in parts]).tolist() for name in parts[0]}
+    attributes = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return graph.add("TreeEnsembleRegressor", [INPUT], domain="ai.onnx.ml", n_targets=first_output, **attributes)
 
 

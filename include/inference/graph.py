@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,21 @@ import numpy as np
 INPUT, OUTPUT = "rows", "answer"
 NEWEST = 10
 """Newest version of the file format that is written: old enough for every ONNX Runtime of the last years."""
+_ARRAYS: dict[str, tuple[Any, str]] = {"f": ("FLOATS", "floats"), "i": ("INTS", "ints"), "S": ("STRINGS", "strings")}
+"""Kind of an array → ONNX's type of an attribute that holds it, and the attribute's field."""
 
 
 class Graph:
-    """An ONNX graph in the making: one input of float32 (rows, columns), one output."""
+    """An ONNX graph in the making: one input of float32 (rows, columns), one output.
+
+    It is written where it stays: a node of an ensemble's trees may hold millions of numbers, and protobuf copies what
+    is made elsewhere.
+    """
 
     def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
+        from onnx import ModelProto
+
+        self._model = ModelProto()
         self._columns: dict[tuple[int, int], str] = {}
         self._count = 0
 
@@ -29,24 +37,32 @@ class Graph:
         from onnx import numpy_helper
 
         name = self._name()
-        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        self._model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def add(self, operator: str, inputs: list[str], **attributes: Any) -> str:
-        """Add a node with one output; return the output's name."""
-        from onnx import helper
+    def add(self, operator: str, inputs: Sequence[str], domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output, its attributes as values or as arrays of them; return the output's name."""
+        return self._node(operator, inputs, [self._name()], domain, attributes)[0]
 
-        name = self._name()
-        self.nodes.append(helper.make_node(operator, inputs, [name], name=f"n_{name}", **attributes))
-        return name
-
-    def split(self, value: str, sizes: str, axis: int, count: int) -> tuple[str, ...]:
+    def split(self, value: str, sizes: str, axis: int, count: int) -> Sequence[str]:
         """Add the parts of a value along an axis, ``count`` of them; return their names."""
+        return self._node("Split", [value, sizes], [self._name() for _ in range(count)], "", {"axis": axis})
+
+    def _node(
+        self, operator: str, inputs: Sequence[str], outputs: list[str], domain: str, attributes: dict[str, Any]
+    ) -> list[str]:
         from onnx import helper
 
-        names = tuple(self._name() for _ in range(count))
-        self.nodes.append(helper.make_node("Split", [value, sizes], names, name=f"n_{names[0]}", axis=axis))
-        return names
+        node = self._model.graph.node.add(
+            op_type=operator, input=inputs, output=outputs, name=f"n_{outputs[0]}", domain=domain
+        )
+        for name, value in attributes.items():
+            if isinstance(value, np.ndarray):
+                kind, place = _ARRAYS[value.dtype.kind]
+                getattr(node.attribute.add(name=name, type=kind), place).extend(value.tolist())
+            else:
+                node.attribute.append(helper.make_attribute(name, value))
+        return outputs
 
     def columns(self, start: int, stop: int) -> str:
         """Return the name of some of the input's columns; members that take the same ones share it."""
@@ -63,8 +79,8 @@ class Graph:
         taken = {graph.input[0].name: rows}
         for node in graph.node:
             node.input[:] = [taken.get(name, name) for name in node.input]
-        self.nodes += graph.node
-        self.constants += graph.initializer
+        self._model.graph.node.extend(graph.node)
+        self._model.graph.initializer.extend(graph.initializer)
         answer: str = graph.output[-1].name
         return answer
 
@@ -72,9 +88,11 @@ class Graph:
         """Return the whole, which takes ``width`` columns and gives what is called ``answer``."""
         from onnx import IR_VERSION, TensorProto, helper
 
-        self.nodes.append(helper.make_node("Identity", [answer], [OUTPUT]))
-        rows = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, width])
-        output = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, None)
-        graph = helper.make_graph(self.nodes, "model", [rows], [output], self.constants)
-        imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
-        return helper.make_model(graph, opset_imports=imports, ir_version=min(IR_VERSION, NEWEST))
+        graph = self._model.graph
+        graph.node.append(helper.make_node("Identity", [answer], [OUTPUT]))
+        graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, width]))
+        graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, None))
+        graph.name = "model"
+        self._model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in opsets.items())
+        self._model.ir_version = min(IR_VERSION, NEWEST)
+        return self._model
