@@ -144,7 +144,8 @@ def judge(held: Held, objective: Objective, seconds: float, seed: int = 0) -> Ve
 def _judged(held: Held, objective: Objective, deadline: float) -> Verdict:
     members, sides = len(held.outputs), list(held.sides())
     if len(sides) < FOLDS:
-        return Verdict(members, reason=f"it takes {FOLDS} folds to judge it, and there are {len(sides)}")
+        after = " that come after others" if held.ordered else ""
+        return Verdict(members, reason=f"it takes {FOLDS} folds to judge it, and there are {len(sides)}{after}")
     rows, needed = min(len(fit.target) for fit, _ in sides), ROWS_EACH * held.numbers
     if rows < needed:
         return Verdict(members, reason=f"it takes {needed} rows to fit it, and a fold leaves {rows} of those looked at")

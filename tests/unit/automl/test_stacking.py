@@ -243,6 +243,13 @@ def test_of_ordered_folds_each_is_judged_by_earlier_ones_alone() -> None:
     assert verdict.stack is not None and verdict.folds == 3
 
 
+def test_the_first_fold_in_time_judges_nothing() -> None:
+    outputs, target = leaning(900, None)
+    known = Held(tuple(outputs), Mean((1 / 3,) * 3), target, np.repeat(np.arange(3), 300), None, ordered=True)
+    told = judge(known, metric("rmse"), 30.0).told("rmse")
+    assert "it takes 3 folds to judge it, and there are 2 that come after others." in told
+
+
 def test_members_that_got_worse_with_time_are_not_trusted_to_stay() -> None:
     outputs, target = leaning(1200, None)
     late = np.arange(1200) >= 400
