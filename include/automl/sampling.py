@@ -1,4 +1,4 @@
-"""How configurations are drawn, and what Optuna calls their parameters."""
+"""Whose turn it is, how configurations are drawn, and what Optuna calls their parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STARTUP = 8
 NEXT_SHARE = 0.7
 """Of the time that a family is due, what the next best one is due."""
 _BESIDE = 0.5
-"""Seconds that a trial is reckoned to cost beside its fits: one that fails at once must not come again and again."""
+"""Seconds that a trial is reckoned to cost beside its fits: a family whose fits take none must not get every turn."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from include.automl.bench import Configuration
 from include.automl.record import FoldDone, Record
-from include.automl.sampling import NEXT_SHARE, next_family
+from include.automl.sampling import NEXT_SHARE, next_family, taken
 from include.automl.trials import Trials
 from include.evaluation.metrics import metric
 
@@ -54,6 +56,27 @@ def test_a_family_of_which_nothing_is_done_is_due_least_and_not_drawn_of() -> No
     assert next_family([done(0, "svm")], {"svm": 1.0, "knn": 0.6}, ["knn"]) == "knn"
     assert next_family([done(0, "svm")], {"svm": 1.0}, ()) == "svm"
     assert next_family([], {"svm": 1.0}, ()) is None
+
+
+def test_what_a_trial_took_counts_unless_it_was_interrupted() -> None:
+    from optuna.trial import TrialState, create_trial
+
+    def trial(state: TrialState, family: str, took: float, **attributes: object) -> Any:
+        made = create_trial(state=TrialState.FAIL, system_attrs={"fixed_params": {"family": family}})
+        made.state, made.user_attrs = state, dict(attributes)
+        made.datetime_complete = datetime.now() if state.is_finished() else None
+        made.datetime_start = (made.datetime_complete or datetime.now()) - timedelta(seconds=took)
+        return made
+
+    found = taken(
+        [
+            trial(TrialState.COMPLETE, "svm", 4.0, record={}),
+            trial(TrialState.PRUNED, "svm", 1.0, record={}),
+            trial(TrialState.RUNNING, "knn", 2.0),
+            trial(TrialState.FAIL, "linear", 9.0),  # interrupted: nobody wrote down how it ended
+        ]
+    )
+    assert found == pytest.approx({"svm": 6.0, "knn": 2.5}, abs=0.4), "half a second beside each"
 
 
 @pytest.fixture
