@@ -16,6 +16,8 @@ def markdown(found: Found) -> str:
     for budget, part in found["budgets"].items():
         parts += [f"## {budget} s: {part['datasets']} data sets, {part['splits']} splits that every system has"]
         parts += [*_systems(part), *_comparisons(part), *_score_table(part), *_failures(part)]
+    for pair in found["more_time"]:
+        parts += _more_time(pair)
     parts += ["## Machine and versions", *_circumstances(found)]
     return "\n".join(parts) + "\n"
 
@@ -60,8 +62,9 @@ def _comparisons(part: Found) -> Iterator[str]:
         for name, seen in part["against"].items()
         if seen is not None
     ]
-    yield from _table(head, rows)
-    yield "A tie: the 95 % interval of the paired difference on the test rows holds 0. Points: a tie counts half."
+    if rows:
+        yield from _table(head, rows)
+        yield "A tie: the 95 % interval of the paired difference on the test rows holds 0. Points: a tie counts half."
 
 
 def _score_table(part: Found) -> Iterator[str]:
@@ -73,6 +76,25 @@ def _score_table(part: Found) -> Iterator[str]:
         rows.append((dataset, DATASETS[dataset].metric, *shown))
     yield from _table(("data set", "metric", *(SYSTEMS[name].title for name in systems)), rows)
     yield "Mean over the seeds. + and -: ours wins, or loses, against this system there; no mark: a tie."
+    yield ""
+
+
+def _more_time(pair: Found) -> Iterator[str]:
+    less, more = pair["budgets"]
+    yield f"## Ours at {more} s against ours at {less} s, on the splits that have both"
+    counts = ", ".join(f"{pair[verdict]} {verdict}" for verdict in ("win", "tie", "loss"))
+    yield from ("", f"{counts}; points {_interval(pair['points'])}; better, noise or not: {_number(pair['better'])}")
+    rows = [
+        (
+            dataset,
+            DATASETS[dataset].metric,
+            _number(scores[less], 5),
+            _number(scores[more], 5),
+            pair["datasets"][dataset]["verdict"],
+        )
+        for dataset, scores in pair["scores"].items()
+    ]
+    yield from _table(("data set", "metric", f"{less} s", f"{more} s", "verdict"), rows)
 
 
 def _mark(part: Found, dataset: str, name: str) -> str:

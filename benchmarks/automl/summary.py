@@ -1,17 +1,18 @@
-"""What a table of cells says, JSON-ready: per budget ranks, comparisons, scores and costs; and the goals."""
+"""What a table of cells says, JSON-ready: per budget ranks, comparisons, scores and costs; more time; and the goals."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
 from benchmarks.automl.cells import Cell
 from benchmarks.automl.datasets import DATASETS
 from benchmarks.automl.goals import goals
-from benchmarks.automl.statistics import Splits, compare, mean_ranks, points, ratio, splits_of
+from benchmarks.automl.statistics import Comparison, Splits, compare, mean_ranks, points, ratio, splits_of
 from benchmarks.automl.systems import OURS, SYSTEMS
 
 Found = dict[str, Any]
@@ -31,6 +32,7 @@ def summarise(cells: Sequence[Cell]) -> Found:
         "versions": {name: found for name, found in versions.items() if found},
         "packages": packages,
         "budgets": budgets,
+        "more_time": list(_more_time([cell for cell in cells if cell.system == OURS])),
         "goals": [asdict(goal) for goal in goals(budgets)],
     }
 
@@ -43,7 +45,7 @@ def held(found: Found) -> bool:
 def _budget(cells: Sequence[Cell], budget: float) -> Found:
     splits = splits_of(cells, budget)
     systems = [name for name in SYSTEMS if any(name in found for found in splits.values())]
-    ranks = mean_ranks(splits, systems)
+    ranks = mean_ranks(splits, systems) if len(systems) > 1 else {}
     complete = [split for split, found in splits.items() if all(name in found for name in systems)]
     return {
         "datasets": len({dataset for dataset, _ in complete}),
@@ -79,14 +81,35 @@ def _against(splits: Splits, other: str) -> Found | None:
     comparisons = compare(splits, OURS, other)
     if not comparisons:
         return None
+    return {
+        **_verdicts(comparisons),
+        "one_row": _ratio(splits, other, lambda cell: cell.one_row_ms),
+        "predict": _ratio(splits, other, lambda cell: cell.predict_seconds),
+    }
+
+
+def _more_time(cells: Sequence[Cell]) -> Iterator[Found]:
+    """Return ours at each budget against the next smaller one, on the splits that have both; ``cells`` are ours."""
+    budgets = {budget: splits_of(cells, budget) for budget in sorted({cell.budget for cell in cells})}
+    for (less, before), (more, after) in pairwise(budgets.items()):
+        names = f"{less:g}", f"{more:g}"
+        both = {
+            split: {names[0]: found[OURS], names[1]: after[split][OURS]}
+            for split, found in before.items()
+            if split in after
+        }
+        if comparisons := compare(both, names[1], names[0]):
+            yield {"budgets": names, **_verdicts(comparisons), "scores": _scores(both, names)}
+
+
+def _verdicts(comparisons: Sequence[Comparison]) -> Found:
+    """Return how often one side wins, its points, and how often it is better, noise or not; by data set as well."""
     counts = Counter(comparison.verdict for comparison in comparisons)
     better = sum(c.points if c.difference is None else c.difference > 0 for c in comparisons)
     return {
         **{verdict: counts[verdict] for verdict in ("win", "tie", "loss")},
         "points": asdict(points(comparisons)),
         "better": better / len(comparisons),
-        "one_row": _ratio(splits, other, lambda cell: cell.one_row_ms),
-        "predict": _ratio(splits, other, lambda cell: cell.predict_seconds),
         "datasets": {comparison.dataset: asdict(comparison) for comparison in comparisons},
     }
 

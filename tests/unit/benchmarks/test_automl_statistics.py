@@ -164,3 +164,20 @@ def test_goals_that_nothing_was_measured_for_are_not_judged() -> None:
     assert {goal["value"] for goal in found["goals"]} == {None} and held(found)
     assert "not measured" in markdown(found)
     assert summarise([])["cells"] == 0
+
+
+def test_more_time_is_judged_on_the_splits_that_both_budgets_have() -> None:
+    rng = np.random.default_rng(0)
+    means = {("diabetes", 10.0, 0): 1.2, ("diabetes", 60.0, 0): 1.0, ("diabetes", 60.0, 1): 9.0}
+    means |= {("abalone", 10.0, 0): 2.0, ("abalone", 60.0, 0): 2.0, ("randhie", 10.0, 0): 3.0}
+    cells = [
+        noisy(dataset, "ours", mean, rng.normal(scale=1e-3, size=50), seed=seed, budget=budget)
+        for (dataset, budget, seed), mean in means.items()
+    ]
+    found = summarise([*cells, noisy("diabetes", "flaml", 1.0, rng.normal(scale=1e-3, size=50), budget=10.0)])
+    (pair,) = found["more_time"]
+    assert pair["budgets"] == ("10", "60") and (pair["win"], pair["tie"], pair["loss"]) == (1, 1, 0)
+    assert pair["scores"] == {"abalone": {"10": 2.0, "60": 2.0}, "diabetes": {"10": 1.2, "60": 1.0}}
+    text = markdown(found)
+    assert "## Ours at 60 s against ours at 10 s" in text and "| diabetes | rmse | 1.2 | 1 | win |" in text
+    assert "| ours |  | 0 of 3 |" in text, "alone, it has no rank"
