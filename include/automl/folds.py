@@ -33,6 +33,8 @@ final model is fitted on all of them."""
 VALUE_SECONDS = 4e-6
 """Seconds for each value of the training rows that a boosted model takes on one core: 300 rounds of trees of 31 leaves;
 of several classes each has trees of its own."""
+FIT_SECONDS = 0.1
+"""Seconds that a fit is reckoned to take beside: for its plan, its files, and models slower than trees on few rows."""
 LEAST_HELD, LEAST_FIT = 2500, 20_000
 """Held rows, of all folds together, that a comparison takes, and rows of a fit: below them trials take longer than they
 should."""
@@ -126,7 +128,7 @@ def _unordered(prepared: Prepared, count: int | None, seed: int, seconds: float 
     rows = len(prepared.train)
     if rows <= FEW:
         return [fold for again in range(REPEATS) for fold in _shuffled(prepared, FOLDS, seed + again)]
-    more = (MORE_FOLDS - 1) * rows * _row_seconds(prepared)
+    more = MORE_FOLDS * FIT_SECONDS + (MORE_FOLDS - 1) * rows * _row_seconds(prepared)
     ample = seconds is not None and more <= MORE_SHARE * seconds
     return _shuffled(prepared, MORE_FOLDS if ample else FOLDS, seed)
 

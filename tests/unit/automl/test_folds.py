@@ -9,6 +9,7 @@ import pytest
 from include.automl import folds as module
 from include.automl.folds import (
     FIRST_SHARE,
+    FIT_SECONDS,
     LEAST_FIT,
     LEAST_HELD,
     MORE_SHARE,
@@ -100,7 +101,7 @@ def test_a_trial_fits_as_many_folds_as_it_has_time_for() -> None:
 
 def test_where_time_is_ample_each_model_learns_from_more_rows() -> None:
     rows = prepared(np.arange(2000) % 2)
-    short, ample = (seconds_for(fits, 1800) / MORE_SHARE for fits in (9.9, 10.1))
+    short, ample = ((10 * FIT_SECONDS + seconds_for(fits, 1800)) / MORE_SHARE for fits in (9.9, 10.1))
     assert [len(make_folds(rows, None, 0, seconds)) for seconds in (None, short, ample)] == [5, 5, 10]
     folds = make_folds(rows, None, 0, ample)
     assert sorted(np.concatenate([held for _, held in folds])) == list(range(2000))
