@@ -25,6 +25,8 @@ FOLDS, ORDERED_FOLDS = 5, 4
 MORE_FOLDS, MORE_SHARE = 10, 0.1
 """Folds of unordered rows where boosted trees are reckoned to take no more than this share of a trial's seconds for all
 of them: each model learns from more rows then, and hundreds of trials have time all the same."""
+LEAST_OF_CLASS = 50
+"""Rows of the rarest class in each of ten folds: few end fits by chance, and of many trials chance is chosen."""
 FEW, REPEATS = 1000, 2
 """Up to so many rows the cross-validation is repeated with other folds: a single one says little."""
 MANY, MANY_FIT, MANY_HELD = 150_000, 200_000, 50_000
@@ -125,12 +127,19 @@ def _row_seconds(prepared: Prepared) -> float:
 def _unordered(prepared: Prepared, count: int | None, seed: int, seconds: float | None) -> list[Fold]:
     if count is not None:
         return _shuffled(prepared, count, seed)
-    rows = len(prepared.train)
-    if rows <= FEW:
+    if len(prepared.train) <= FEW:
         return [fold for again in range(REPEATS) for fold in _shuffled(prepared, FOLDS, seed + again)]
-    more = MORE_FOLDS * FIT_SECONDS + (MORE_FOLDS - 1) * rows * _row_seconds(prepared)
-    ample = seconds is not None and more <= MORE_SHARE * seconds
-    return _shuffled(prepared, MORE_FOLDS if ample else FOLDS, seed)
+    return _shuffled(prepared, MORE_FOLDS if seconds is not None and _ample(prepared, seconds) else FOLDS, seed)
+
+
+def _ample(prepared: Prepared, seconds: float) -> bool:
+    """Tell whether there are time and rows for ten folds."""
+    rows = len(prepared.train)
+    needed = MORE_FOLDS * FIT_SECONDS + (MORE_FOLDS - 1) * rows * _row_seconds(prepared)
+    rarest = (
+        rows if prepared.task == "regression" else int(np.unique(prepared.train_target, return_counts=True)[1].min())
+    )
+    return needed <= MORE_SHARE * seconds and rarest >= MORE_FOLDS * LEAST_OF_CLASS
 
 
 def _ordered(prepared: Prepared, count: int) -> list[Fold]:

@@ -109,9 +109,11 @@ def test_where_time_is_ample_each_model_learns_from_more_rows() -> None:
     assert len(make_folds(rows, 3, 0, ample)) == 3
 
 
-def test_time_makes_no_more_folds_of_few_rows_or_ordered_ones() -> None:
+def test_time_makes_no_more_folds_of_few_rows_rare_classes_or_ordered_ones() -> None:
     few, ordered = prepared(np.arange(1000) % 2), prepared(np.arange(2000) % 2, ordered=True)
-    for rows in (few, ordered):
+    rare, enough = (prepared((np.arange(5000) < count).astype(int)) for count in (499, 500))
+    assert len(make_folds(enough, None, 0, 1e6)) == 10
+    for rows in (few, rare, ordered):
         assert len(make_folds(rows, None, 0, 1e6)) == len(make_folds(rows, None, 0))
     fit, held = make_folds(few, None, 0, 1e6)[0]
     assert (len(fit), len(held)) == (800, 200)
