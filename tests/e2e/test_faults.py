@@ -57,6 +57,12 @@ def step_process(model: str, step: str) -> psutil.Process | None:
     return None
 
 
+def asked_in_vain(stack: Stack, run: DagRun) -> int:
+    """Return how often the steps of ``run`` asked for a service that was away."""
+    logs = stack.platform.home.glob(f"airflow/logs/dag_id={run.dag_id}/run_id={run.run_id}/**/*.log")
+    return sum(log.read_text(encoding="utf-8").count("include.store.retry: Retrying") for log in logs)
+
+
 def pid_of(stack: Stack, program: str) -> int:
     line = next(x for x in LocalStack(stack.platform).status().splitlines() if x.startswith(program))
     return int(line.split("pid ")[1].split(",")[0])
@@ -145,7 +151,7 @@ def test_mlflow_away_for_a_while_is_borne(stack: Stack, api: AirflowApi) -> None
     run = api.trigger("diabetes.automl_pipeline", "mlflow-away", {"budget": 10, "force": True})
     wait_for(lambda: step_process("diabetes", "search"), 120, "the step 'search'")
     local._control("stop", "mlflow")
-    time.sleep(25)  # beyond the end of the search, which then wants to log
+    wait_for(lambda: asked_in_vain(stack, run) >= 4, 120, "a step that misses MLflow")
     local._control("start", "mlflow")
     assert ended(api, run).state == "success"
     assert len(Registry(stack.platform).versions("diabetes")) == 2
