@@ -24,9 +24,9 @@ FIRST_SHARE = 0.4
 FOLDS, ORDERED_FOLDS = 5, 4
 MORE_FOLDS, MORE_SHARE = 10, 0.1
 """Folds of unordered rows where boosted trees are reckoned to take no more than this share of a trial's seconds for all
-of them: each model learns from more rows then, and hundreds of trials have time all the same."""
+of them: each model learns from more rows then, and a hundred trials have time all the same."""
 LEAST_OF_CLASS = 50
-"""Rows of the rarest class in each of ten folds: few end fits by chance, and of many trials chance is chosen."""
+"""Rows of the rarest class in each of ten folds: fewer may end fits by chance, and flatter some of many trials."""
 FEW, REPEATS = 1000, 2
 """Up to so many rows the cross-validation is repeated with other folds: a single one says little."""
 MANY, MANY_FIT, MANY_HELD = 150_000, 200_000, 50_000
