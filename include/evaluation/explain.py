@@ -112,7 +112,8 @@ def shap_importance(folder: Path, manifest: Manifest, rows: Sequence[Row], secon
         ``{"space", "rows", "features": [{"feature", "importance"}]}``; where the model has no explanation
         ``{"reason"}`` instead. Of several classes the mean is taken.
     """
-    from include.inference.explain import NotExplainableError, load_explainer
+    from include.inference.explain import load_explainer
+    from include.inference.explanation import NotExplainableError
 
     deadline = time.monotonic() + seconds
     picked = list(rows)[:: max(1, len(rows) // SHAP_ROWS)][:SHAP_ROWS]

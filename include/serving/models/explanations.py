@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from include.inference.explain import Explainer, Explanation, NotExplainableError, load_explainer
+from include.inference.explain import load_explainer
+from include.inference.explanation import Explainer, Explanation, NotExplainableError
 from include.inference.scorer import Row
 from include.serving.errors import ServingError, overloaded
 from include.serving.messages import Instance

@@ -21,7 +21,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from include.features.plan import FeaturePlan
-from include.inference.explain import NotExplainableError, explainer_of, load_explainer
+from include.inference.explain import explainer_of, load_explainer
+from include.inference.explanation import NotExplainableError
 from include.inference.scorer import Row
 from include.store.packages import Field, Manifest, ModelPackage, save_manifest, save_package, typed
 
