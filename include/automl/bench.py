@@ -132,11 +132,10 @@ class Bench:
     _plans: dict[tuple[int | None, PlanKey], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        seconds = self.options.seconds
-        self.folds: list[Fold] = make_folds(self.prepared, self.count, self.seed, seconds)
+        self.folds: list[Fold] = make_folds(self.prepared, self.count, self.seed)
         self.answers = answers(self.folds, self.prepared)
-        if self.count is None and seconds is not None:
-            self.folds = in_time(self.folds, self.prepared, seconds, self.seed)
+        if self.count is None and self.options.seconds is not None:
+            self.folds = in_time(self.folds, self.prepared, self.options.seconds, self.seed)
 
     def score(self, configuration: Configuration, fold: int, threads: int, seconds: float | None = None) -> FoldResult:
         """Fit on one fold and score its held rows, which also tell a boosted model when to stop.

@@ -22,11 +22,6 @@ Answers = Literal["folds", "refit", "either"]
 FIRST_SHARE = 0.4
 """Ordered rows: share of the oldest rows that every fold fits on."""
 FOLDS, ORDERED_FOLDS = 5, 4
-MORE_FOLDS, MORE_SHARE = 10, 0.1
-"""Folds of unordered rows where boosted trees are reckoned to take no more than this share of a trial's seconds for all
-of them: each model learns from more rows then, and a hundred trials have time all the same."""
-LEAST_OF_CLASS = 50
-"""Rows of the rarest class in each of ten folds: fewer may end fits by chance, and flatter some of many trials."""
 FEW, REPEATS = 1000, 2
 """Up to so many rows the cross-validation is repeated with other folds: a single one says little."""
 MANY, MANY_FIT, MANY_HELD = 150_000, 200_000, 50_000
@@ -35,17 +30,13 @@ final model is fitted on all of them."""
 VALUE_SECONDS = 4e-6
 """Seconds for each value of the training rows that a boosted model takes on one core: 300 rounds of trees of 31 leaves;
 of several classes each has trees of its own."""
-FIT_SECONDS = 0.1
-"""Seconds that a fit is reckoned to take beside: for its plan, its files, and models slower than trees on few rows."""
 LEAST_HELD, LEAST_FIT = 2500, 20_000
 """Held rows, of all folds together, that a comparison takes, and rows of a fit: below them trials take longer than they
 should."""
 
 
-def make_folds(prepared: Prepared, count: int | None, seed: int, seconds: float | None = None) -> list[Fold]:
+def make_folds(prepared: Prepared, count: int | None, seed: int) -> list[Fold]:
     """Return at most ``count`` folds of the training rows; as many as suit the rows when None.
-
-    Without a ``count``, ``seconds`` of a trial can make them more (`MORE_FOLDS`); `in_time` makes them fewer.
 
     - Ordered rows: each fold fits on all rows before a block and scores the block, so that no fold sees the future.
       Rows of a group that the block holds too are left out of the fit.
@@ -58,10 +49,10 @@ def make_folds(prepared: Prepared, count: int | None, seed: int, seconds: float 
     Raises:
         FactoryError: no fold can be scored.
     """
-    ordered = _ordered(prepared, count or ORDERED_FOLDS) if prepared.ordered else []
-    usable = [fold for fold in ordered if _usable(prepared, fold)]
-    if not usable:
-        usable = [fold for fold in _unordered(prepared, count, seed, seconds) if _usable(prepared, fold)]
+    folds = _ordered(prepared, count or ORDERED_FOLDS) if prepared.ordered else _unordered(prepared, count, seed)
+    usable = [fold for fold in folds if _usable(prepared, fold)]
+    if not usable and prepared.ordered:
+        usable = [fold for fold in _unordered(prepared, count, seed) if _usable(prepared, fold)]
     if not usable:
         raise FactoryError(
             f"{len(prepared.train)} training rows cannot be divided into folds that hold every class; bring more rows"
@@ -84,7 +75,8 @@ def in_time(folds: list[Fold], prepared: Prepared, seconds: float, seed: int) ->
         seed: of the draw of rows.
     """
     fit, held = (float(np.mean([len(fold[side]) for fold in folds])) for side in (0, 1))
-    rows = seconds / _row_seconds(prepared)
+    trees = len(prepared.classes) if prepared.task == "multiclass" and prepared.classes else 1
+    rows = seconds / (VALUE_SECONDS * len(prepared.fields) * trees)
     count = max(1, int(rows / fit), math.ceil(LEAST_HELD / held))
     if count == 1 and len(folds) == 1:
         return [_of_at_most(folds[0], max(LEAST_FIT, int(rows)), MANY_HELD, prepared.ordered, seed)]
@@ -118,28 +110,11 @@ def _of_at_most(fold: Fold, most_fit: int, most_held: int, ordered: bool, seed: 
     return fit, held
 
 
-def _row_seconds(prepared: Prepared) -> float:
-    """Return the seconds that a row of a fit takes, of a boosted model."""
-    trees = len(prepared.classes) if prepared.task == "multiclass" and prepared.classes else 1
-    return VALUE_SECONDS * len(prepared.fields) * trees
-
-
-def _unordered(prepared: Prepared, count: int | None, seed: int, seconds: float | None) -> list[Fold]:
+def _unordered(prepared: Prepared, count: int | None, seed: int) -> list[Fold]:
     if count is not None:
         return _shuffled(prepared, count, seed)
-    if len(prepared.train) <= FEW:
-        return [fold for again in range(REPEATS) for fold in _shuffled(prepared, FOLDS, seed + again)]
-    return _shuffled(prepared, MORE_FOLDS if seconds is not None and _ample(prepared, seconds) else FOLDS, seed)
-
-
-def _ample(prepared: Prepared, seconds: float) -> bool:
-    """Tell whether there are time and rows for ten folds."""
-    rows = len(prepared.train)
-    needed = MORE_FOLDS * FIT_SECONDS + (MORE_FOLDS - 1) * rows * _row_seconds(prepared)
-    rarest = (
-        rows if prepared.task == "regression" else int(np.unique(prepared.train_target, return_counts=True)[1].min())
-    )
-    return needed <= MORE_SHARE * seconds and rarest >= MORE_FOLDS * LEAST_OF_CLASS
+    repeats = REPEATS if len(prepared.train) <= FEW else 1
+    return [fold for again in range(repeats) for fold in _shuffled(prepared, FOLDS, seed + again)]
 
 
 def _ordered(prepared: Prepared, count: int) -> list[Fold]:

@@ -7,17 +7,7 @@ import pandas as pd
 import pytest
 
 from include.automl import folds as module
-from include.automl.folds import (
-    FIRST_SHARE,
-    FIT_SECONDS,
-    LEAST_FIT,
-    LEAST_HELD,
-    MORE_SHARE,
-    VALUE_SECONDS,
-    answers,
-    in_time,
-    make_folds,
-)
+from include.automl.folds import FIRST_SHARE, LEAST_FIT, LEAST_HELD, VALUE_SECONDS, answers, in_time, make_folds
 from include.features.prepared import Prepared
 from include.specs import FactoryError
 from include.store.packages import Field
@@ -97,26 +87,6 @@ def test_a_trial_fits_as_many_folds_as_it_has_time_for() -> None:
         1,
     ]
     assert in_time(folds, rows, seconds_for(2.5, 40_000), 0) == folds[:2]
-
-
-def test_where_time_is_ample_each_model_learns_from_more_rows() -> None:
-    rows = prepared(np.arange(2000) % 2)
-    short, ample = ((10 * FIT_SECONDS + seconds_for(fits, 1800)) / MORE_SHARE for fits in (9.9, 10.1))
-    assert [len(make_folds(rows, None, 0, seconds)) for seconds in (None, short, ample)] == [5, 5, 10]
-    folds = make_folds(rows, None, 0, ample)
-    assert sorted(np.concatenate([held for _, held in folds])) == list(range(2000))
-    assert answers(folds, rows) == "folds" and in_time(folds, rows, ample, 0) == folds
-    assert len(make_folds(rows, 3, 0, ample)) == 3
-
-
-def test_time_makes_no_more_folds_of_few_rows_rare_classes_or_ordered_ones() -> None:
-    few, ordered = prepared(np.arange(1000) % 2), prepared(np.arange(2000) % 2, ordered=True)
-    rare, enough = (prepared((np.arange(5000) < count).astype(int)) for count in (499, 500))
-    assert len(make_folds(enough, None, 0, 1e6)) == 10
-    for rows in (few, rare, ordered):
-        assert len(make_folds(rows, None, 0, 1e6)) == len(make_folds(rows, None, 0))
-    fit, held = make_folds(few, None, 0, 1e6)[0]
-    assert (len(fit), len(held)) == (800, 200)
 
 
 def test_a_comparison_has_enough_held_rows_whatever_the_time() -> None:
