@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import quote
 
+from include.registry.dataset import dataset_input
 from include.registry.server import MlflowServer, NotInMlflowError
 from include.specs import Platform
 
@@ -192,19 +193,8 @@ class Tracking:
             rows: number of rows.
             context: what it was used for.
         """
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        schema = {"mlflow_colspec": [{"name": key, "type": _column_type(kind)} for key, kind in columns.items()]}
-        dataset = Dataset(
-            name=name,
-            digest=digest.rpartition(":")[2][:36],
-            source_type=_source_type(source),
-            source=json.dumps({"uri": source}),
-            schema=json.dumps(schema),
-            profile=json.dumps({"num_rows": rows, "num_elements": rows * len(columns)}),
-        )
-        tags = [InputTag("mlflow.data.context", context)]
-        self._server.ask(lambda client: client.log_inputs(run_id, datasets=[DatasetInput(dataset, tags)]))
+        used = dataset_input(name=name, digest=digest, source=source, columns=columns, rows=rows, context=context)
+        self._server.ask(lambda client: client.log_inputs(run_id, datasets=[used]))
 
     @contextmanager
     def system_metrics(self, run_id: str, interval: float = 5.0) -> Iterator[None]:
@@ -290,20 +280,3 @@ def _chunks(entries: Sequence[T], size: int) -> Iterator[list[T]]:
     iterator = iter(entries)
     while chunk := list(islice(iterator, size)):
         yield chunk
-
-
-def _source_type(source: str) -> str:
-    scheme, separator, _ = source.partition("://")
-    return scheme if separator and scheme != "file" else "local"
-
-
-def _column_type(kind: str) -> str:
-    """Return MLflow's name of a column type."""
-    names = {"number": "double", "boolean": "boolean", "string": "string", "datetime": "datetime"}
-    kind = kind.lower()
-    if kind in names:
-        return names[kind]
-    for part, name in (("float", "double"), ("int", "long"), ("bool", "boolean"), ("date", "datetime")):
-        if part in kind:
-            return name
-    return "string"
