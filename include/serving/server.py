@@ -70,9 +70,9 @@ class ModelServer:
         )  # fmt: skip
 
     async def until_ready(self, seconds: float) -> None:
-        """Wait until the models of the routing table are loaded, but no longer than ``seconds``."""
+        """Wait until the keys are known and the models of the routing table loaded, but no longer than ``seconds``."""
         deadline = monotonic() + seconds
-        while not self.host.ready and monotonic() < deadline:  # noqa: ASYNC110 - once a start
+        while not (self.access.ready and self.host.ready) and monotonic() < deadline:  # noqa: ASYNC110 - once a start
             await asyncio.sleep(0.02)
 
     async def stop(self) -> None:

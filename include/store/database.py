@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from include.specs.errors import FactoryError, TemporarilyUnavailableError
 from include.specs.platform import Platform
@@ -20,6 +22,10 @@ from include.store.postgres import CLIENT, make_database, watched
 METADATA = sa.MetaData()
 UNAVAILABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, TemporarilyUnavailableError)
 """What a database that is away raises; anything else is about the statement or its values."""
+BUSY_SECONDS = 30.0
+"""How long a process waits for others that write to the same SQLite file."""
+_MAKING = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(7306086967035261807)"}
+"""What holds the right to make tables until a transaction ends; the number is any that nothing else locks."""
 _LOCK = threading.Lock()
 _CREATED: set[str] = set()
 
@@ -49,7 +55,9 @@ def _engine(uri: str) -> sa.Engine:
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False})
+        engine = sa.create_engine(
+            url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+        )
         event.listen(engine, "connect", _sqlite_pragmas)
         return engine
     if url.get_backend_name() == "postgresql":
@@ -63,11 +71,25 @@ def _engine(uri: str) -> sa.Engine:
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
-    """Let readers and a writer work side by side, and make a commit survive a loss of power."""
+    """Let readers and a writer work side by side, and make a commit survive a loss of power.
+
+    The journal's mode alone is refused at once, whatever the timeout, while another process makes the file.
+    """
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    for attempt in Retrying(
+        stop=stop_after_delay(BUSY_SECONDS),
+        wait=wait_random(0.005, 0.05),
+        retry=retry_if_exception(_is_busy),
+        reraise=True,
+    ):
+        with attempt:
+            cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def engine_of(platform: Platform) -> sa.Engine:
@@ -103,12 +125,12 @@ def engine_at(uri: str) -> sa.Engine:
 
 
 def _create_tables(engine: sa.Engine) -> None:
-    """Create what is missing; another process may be making any of them at this moment, so each is tried again."""
-    for table in METADATA.sorted_tables:
-        try:
-            table.create(engine, checkfirst=True)
-        except sa.exc.DBAPIError:
-            table.create(engine, checkfirst=True)
+    """Create what is missing, all of it or nothing; processes that do so at the same time wait for each other."""
+    if METADATA.tables.keys() <= set(sa.inspect(engine).get_table_names()):
+        return
+    with engine.begin() as connection:
+        connection.exec_driver_sql(_MAKING[engine.dialect.name])
+        METADATA.create_all(connection)
 
 
 def _reason(error: sa.exc.DBAPIError) -> str:

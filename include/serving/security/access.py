@@ -31,6 +31,8 @@ PREDICT, OPERATE = "predict", "operate"
 MOST_SEEN = 4096
 """Headers that are remembered; one key may be written in several ways."""
 MOST_ADDRESSES = 10_000
+RETRY_SECONDS = 0.5
+"""How soon keys that have not been read yet are tried again: every request is refused until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,11 @@ class Access:
 
     # Keys in memory
 
+    @property
+    def ready(self) -> bool:
+        """Whether the keys have been read: callers are told apart from then on."""
+        return self._known.keys is not None
+
     def refresh(self) -> None:
         """Read the keys; while the database is away keep the last ones, those on the local disk after a start."""
         try:
@@ -149,7 +156,8 @@ class Access:
     async def follow(self) -> None:
         """Take over what changes in the table of keys; runs until cancelled."""
         while True:
-            await asyncio.sleep(self._settings.refresh_seconds)
+            seconds = self._settings.refresh_seconds
+            await asyncio.sleep(seconds if self.ready else min(seconds, RETRY_SECONDS))
             try:
                 await asyncio.to_thread(self.refresh)
             except Exception:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from threading import Timer
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from include.specs import FactoryError, Platform, TemporarilyUnavailableError
-from include.store.database import engine_of
+from include.store.database import engine_at, engine_of
 from include.store.routes import Route, RouteStore, Variant
 from tests.unit.store.tables_contract import TablesContract
 
@@ -20,14 +26,35 @@ class TestSqlite(TablesContract):
         return platform
 
 
-def test_processes_that_make_the_tables_at_once_all_succeed(platform: Platform) -> None:
-    script = (
-        "from include.specs import load_platform; from include.store.database import engine_of\n"
-        "import include.store.routes, include.store.prediction_log, include.store.signals\n"
-        "engine_of(load_platform())"
-    )
-    started = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) for _ in range(4)]
-    assert [(process.communicate()[1], process.returncode) for process in started] == [(b"", 0)] * 4
+def test_processes_that_make_the_tables_at_once_all_succeed(tmp_path: Path) -> None:
+    processes, tries = 4, 10
+    pool, barrier = get_context("spawn"), get_context("spawn").Barrier(processes)
+    started = [pool.Process(target=_make_tables, args=(tmp_path, tries, barrier)) for _ in range(processes)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    assert [process.exitcode for process in started] == [0] * processes
+
+
+def _make_tables(folder: Path, tries: int, barrier: Barrier) -> None:
+    import include.store.prediction_log
+    import include.store.signals  # noqa: F401 - both add to the tables
+
+    for number in range(tries):
+        barrier.wait(60)
+        engine_at(f"sqlite:///{folder}/{number}.db")
+
+
+def test_a_file_that_another_process_makes_at_this_moment_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "factory.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE theirs (number)")
+    Timer(0.3, lambda: other.execute("COMMIT")).start()
+    with engine_at(f"sqlite:///{file}").connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert {"theirs", "routes"} <= set(sa.inspect(connection).get_table_names())
 
 
 def test_a_database_that_is_away_is_told_without_its_password(platform: Platform) -> None:
