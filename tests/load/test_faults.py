@@ -38,7 +38,7 @@ def test_a_worker_is_killed(loaded: Callable[..., Loaded]) -> None:
         before = _workers(served)
         assert len(before) == 2
         os.kill(before[0], signal.SIGKILL)
-        wait_until(lambda: len(_workers(served)) == 2 and before[0] not in _workers(served))
+        wait_until(lambda: len({*_workers(served)} - {before[0]}) == 2)
         load.wait_for_more()
         load.wait_for_a_short_lag(LAG_SECONDS)
     assert {f.text for f in load.callers.failures if f.kind != "broken"} == set()
@@ -121,10 +121,10 @@ def test_the_database_goes_and_comes_back(
     assert load.callers.failures == []
 
 
-def _descendants(served: Loaded, recursive: bool = True) -> list[psutil.Process]:
-    """Return what the server started, or also what that started, and has not ended."""
+def _descendants(served: Loaded) -> list[psutil.Process]:
+    """Return what the server started and has not ended."""
     assert served.server.process
-    found = psutil.Process(served.server.process.pid).children(recursive)
+    found = psutil.Process(served.server.process.pid).children(recursive=True)
     return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -138,12 +138,9 @@ def _log_writers(served: Loaded) -> list[int]:
 
 
 def _workers(served: Loaded) -> list[int]:
-    """Return the processes that answer: the server's children that listen where it does.
-
-    A child of theirs, such as a log writer that is being started, has their sockets for a moment.
-    """
+    """Return the processes that answer: those that listen where the server does, itself left out."""
     found = []
-    for process in _descendants(served, recursive=False):
+    for process in _descendants(served):
         with suppress(psutil.NoSuchProcess):
             listening = [c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
             if served.server.port in listening:
