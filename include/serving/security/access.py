@@ -32,7 +32,7 @@ MOST_SEEN = 4096
 """Headers that are remembered; one key may be written in several ways."""
 MOST_ADDRESSES = 10_000
 RETRY_SECONDS = 0.5
-"""How soon keys that have not been read yet are tried again: every request is refused until then."""
+"""How soon keys that have not been read yet are tried again, more and more slowly: requests are refused until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +155,10 @@ class Access:
 
     async def follow(self) -> None:
         """Take over what changes in the table of keys; runs until cancelled."""
+        pause = RETRY_SECONDS
         while True:
-            seconds = self._settings.refresh_seconds
-            await asyncio.sleep(seconds if self.ready else min(seconds, RETRY_SECONDS))
+            await asyncio.sleep(self._settings.refresh_seconds if self.ready else pause)
+            pause = min(2 * pause, self._settings.refresh_seconds)
             try:
                 await asyncio.to_thread(self.refresh)
             except Exception:

@@ -14,6 +14,7 @@ from include.store.database import engine_of
 from include.store.postgres import database_exists, make_database
 from include.store.signals import SignalStore
 from tests.integration.conftest import free_port
+from tests.unit.store.tables_contract import made_at_once
 
 
 @pytest.fixture
@@ -39,6 +40,15 @@ def test_a_missing_database_is_made_at_the_first_use(platform: Platform, missing
     assert database_exists(missing) and not make_database(missing)
     other = sa.make_url(missing).set(database=f"Optuna-{uuid.uuid4().hex[:8]}").render_as_string(hide_password=False)
     assert open_storage(other).get_all_studies() == []
+
+
+def test_processes_that_make_databases_and_tables_at_once_all_succeed(
+    missing: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = sa.make_url(missing)
+    names = [url.set(database=f"{url.database}-{number}") for number in range(5)]
+    assert made_at_once([name.render_as_string(hide_password=False) for name in names]) == {0}
+    assert capfd.readouterr().err == ""
 
 
 def test_missing_rights_are_told_with_what_to_do(platform: Platform, missing: str, stranger: sa.URL) -> None:

@@ -18,6 +18,6 @@ def test_a_cell_of_ours(name: str, bound: float) -> None:
     assert cell.failure == "" and cell.score is not None
     assert 0 < cell.score < bound  # guessing has a log loss of 1.09, and an RMSE of 70.5
     assert len(cell.replicates) == REPLICATES
-    assert cell.fit_seconds > 1 and cell.package_seconds > 0 and cell.one_row_ms > 0
+    assert cell.fit_seconds > 1 and cell.package_seconds > 0 and cell.one_row_ms < 50
     assert cell.facts["trials"] >= 1 and cell.facts["runtime"]
     assert cell.peak_mib > 100

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 
 import pytest
 import sqlalchemy as sa
 
 from include.specs import FactoryError, Platform
-from include.store.database import engine_of
+from include.store.database import engine_at, engine_of
 from include.store.log_records import RewardRecord
 from include.store.prediction_log import Label, Prediction, PredictionLog
 from include.store.routes import Route, RouteStore, Variant
 from include.store.signals import SignalStore, Window
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
+PROCESSES = 4
 FEATURES = {"age": 33.5, "vip": True, "plan": "größer\n", "seen": None, "big": 2**70}
+
+
+def made_at_once(uris: Sequence[str]) -> set[int | None]:
+    """Return the exit codes of processes that make the tables of each database at the same moments."""
+    spawn = get_context("spawn")
+    barrier = spawn.Barrier(PROCESSES)
+    started = [spawn.Process(target=_make_each, args=(uris, barrier)) for _ in range(PROCESSES)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    return {process.exitcode for process in started}
+
+
+def _make_each(uris: Sequence[str], barrier: Barrier) -> None:
+    for uri in uris:
+        barrier.wait(60)
+        engine_at(uri)
 
 
 class TablesContract:

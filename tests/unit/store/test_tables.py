@@ -5,8 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from multiprocessing import get_context
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from threading import Timer
 
@@ -17,7 +15,7 @@ from pydantic import SecretStr
 from include.specs import FactoryError, Platform, TemporarilyUnavailableError
 from include.store.database import engine_at, engine_of
 from include.store.routes import Route, RouteStore, Variant
-from tests.unit.store.tables_contract import TablesContract
+from tests.unit.store.tables_contract import TablesContract, made_at_once
 
 
 class TestSqlite(TablesContract):
@@ -26,24 +24,9 @@ class TestSqlite(TablesContract):
         return platform
 
 
-def test_processes_that_make_the_tables_at_once_all_succeed(tmp_path: Path) -> None:
-    processes, tries = 4, 10
-    pool, barrier = get_context("spawn"), get_context("spawn").Barrier(processes)
-    started = [pool.Process(target=_make_tables, args=(tmp_path, tries, barrier)) for _ in range(processes)]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join()
-    assert [process.exitcode for process in started] == [0] * processes
-
-
-def _make_tables(folder: Path, tries: int, barrier: Barrier) -> None:
-    import include.store.prediction_log
-    import include.store.signals  # noqa: F401 - both add to the tables
-
-    for number in range(tries):
-        barrier.wait(60)
-        engine_at(f"sqlite:///{folder}/{number}.db")
+def test_processes_that_make_the_tables_at_once_all_succeed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert made_at_once([f"sqlite:///{tmp_path}/{number}.db" for number in range(10)]) == {0}
+    assert capfd.readouterr().err == ""
 
 
 def test_a_file_that_another_process_makes_at_this_moment_is_waited_for(tmp_path: Path) -> None:
