@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,17 @@ import pytest
 
 from include.specs import ModelSpec, Platform, load_platform
 from include.steps.context import StepContext
+
+
+@pytest.fixture(autouse=True)
+def import_path() -> Iterator[None]:
+    """Put ``sys.path`` back: MLflow leaves the code of a model that it loads in front, and ours holds part of `include`.
+
+    Processes that a later test spawns would import that part instead of the whole.
+    """
+    before = list(sys.path)
+    yield
+    sys.path = before
 
 
 @pytest.fixture
