@@ -27,7 +27,7 @@ class FoldDone:
         last: whether it is the trial's last one.
         folds: how many folds there are.
         answers: whose models may answer.
-        settled: with the last one: the parameters for a fit on all rows, as the folds found them.
+        settled: the parameters for a fit on all rows, as the folds so far found them.
         save_seconds: seconds that it took to keep the fitted model.
         costs: of the trial, so far: name → value of each objective beside the metric.
     """
@@ -38,7 +38,7 @@ class FoldDone:
     last: bool = False
     folds: int = 0
     answers: Answers = "folds"
-    settled: Params | None = None
+    settled: Params = field(default_factory=dict)
     save_seconds: float = 0.0
     costs: dict[str, float] = field(default_factory=dict)
 
@@ -128,7 +128,7 @@ class Running:
             ended=time.time(),
             reason=reason,
             place=place,
-            settled=last.settled or {},
+            settled=last.settled,
             folds=last.folds,
             save_seconds=sum(fold.save_seconds for fold in self.folds),
             costs=last.costs,

@@ -86,7 +86,7 @@ class Trial:
             last=last,
             folds=len(bench.folds),
             answers=bench.answers,
-            settled=family.settled(self._configuration.params, self._fitted) if last else None,
+            settled=family.settled(self._configuration.params, self._fitted),
             costs=self._costs(found, held, last),
         )
         part = FittedPart(found.estimator, found.present) if bench.answers != "refit" else None

@@ -18,6 +18,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from include.automl.bench import Configuration, outputs_of
+from include.automl.families import find_family
 from include.automl.record import Record
 from include.automl.result import configurations
 from include.automl.search import Plan, SearchError, forget, search
@@ -113,6 +114,23 @@ def test_where_no_trial_ends_in_time_a_part_of_its_folds_must_do(planned: Callab
     assert result.seconds < 60
     assert len(result.winner.scores) == 1 and set(result.oof.folds) == {0}
     assert result.file.exists()
+
+
+@pytest.mark.parametrize(("family", "grows"), [("lightgbm", "rounds"), ("neural_net", "epochs")])
+def test_a_model_of_a_part_of_its_folds_grows_as_long_as_they_found(
+    planned: Callable[..., Plan], family: str, grows: str
+) -> None:
+    import skops.io
+
+    result = search(planned("hang", at=1, budget=8.0, families=(family,)))
+    assert len(result.winner.scores) == 1 and not result.bagged
+    most = find_family(family).defaults("binary")[grows]
+    assert 0 < result.winner.settled[grows] < most
+    assert result.winner.settled == result.winner.configuration.params | {grows: result.winner.settled[grows]}
+    pipeline = skops.io.load(result.file, trusted=skops.io.get_untrusted_types(file=result.file))
+    fitted = pipeline[-1]
+    count = fitted.n_estimators if family == "lightgbm" else fitted.epochs_
+    assert count == result.winner.settled[grows], "nothing ends the fit on all rows"
 
 
 def test_a_budget_that_is_too_short_still_gives_a_candidate(planned: Callable[..., Plan]) -> None:
