@@ -86,6 +86,8 @@ def test_a_model_that_mlflow_logged_is_adopted_in_its_native_form(
     import lightgbm as lgb
     import mlflow
 
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID"):
+        monkeypatch.setenv(name, "")  # MLflow sets them for processes that are started later: not for other tests
     mlflow.set_tracking_uri(mlflow_platform.mlflow_uri)
     fitted = lgb.LGBMRegressor(n_estimators=5, verbosity=-1).fit(pd.DataFrame(X, columns=NAMES), SIGNAL)
     mlflow.set_experiment(f"elsewhere {model}")
